@@ -108,9 +108,10 @@ def library(folder: Path, count: int) -> dict[str, str]:
     }
 
 
-def started(environ: dict[str, str], query: str) -> FakeTerminal:
-    """Start the picker with a query in a simulated terminal."""
-    return FakeTerminal([sys.executable, "-m", "imgret_tui", query], environ=environ, kind="kitty")
+def started(environ: dict[str, str], query: str, kind: str = "kitty") -> FakeTerminal:
+    """Start the picker with a query in a simulated terminal, as a list whatever layout it had last."""
+    Path(environ["XDG_STATE_HOME"], "imgret", "picker-layout").unlink(missing_ok=True)
+    return FakeTerminal([sys.executable, "-m", "imgret_tui", query], environ=environ, kind=kind)
 
 
 def until(terminal: FakeTerminal, holds: Callable[[], bool], seconds: float = 60.0) -> float:
@@ -186,9 +187,7 @@ def cursor_moves(environ: dict[str, str]) -> None:
 
 def sixels(environ: dict[str, str]) -> None:
     """Measure moves and pages in xterm, where all thumbnails of a page are one sixel."""
-    with FakeTerminal(
-        [sys.executable, "-m", "imgret_tui", "needle"], environ=environ, kind="sixel"
-    ) as terminal:
+    with started(environ, "needle", kind="sixel") as terminal:
         until(terminal, lambda: len(terminal.sixels()) >= 2)  # the page and the preview
         terminal.until_quiet(1.5)
         report("bytes per move, list, sixel", moved(terminal, DOWN, 16), "B", None)

@@ -24,6 +24,9 @@ from imgret.store import records, row_values
 from imgret.store.interface import Store
 from imgret.store.policy import BACKLOG
 
+VANISHED_SECONDS = 86_400  # since a deletion: a photo that arrives then may be a copy of the deleted one
+MOST_VANISHED = 100  # deleted photos that each new one is compared with
+
 
 class InFlight(Struct):
     """A photo that is being described, as it was in the index when that began."""
@@ -67,6 +70,9 @@ class BatchSaver:
         self._stages = frozenset(stages)
         self._note_stages = read_notes(settings)
         self._own_stages = self._note_stages | registry.installed().all_followers([POSITION])  # not of a twin
+        self._vanished: dict[int, Traits] | None = (
+            None  # of photos with notes that were deleted; None: not read yet
+        )
         self._requeued: set[int] = set()  # contents queued a second time in this run because of a new note
         self._order_again = order_again
 
@@ -75,6 +81,7 @@ class BatchSaver:
 
         Call it within `Store.writing()`.
         """
+        self._vanished = None
         self._store.expect([outcome.key for outcome, _ in batch])
         photos = [self._save_facts(outcome, before) for outcome, before in batch]
         for step in (self._save_results, self._save_metadata, self._finish_work, self._settle_work):
@@ -95,7 +102,10 @@ class BatchSaver:
             previous = store.notes.candidates(content)
             store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.signature)
             photo.finished.add(DECODE)
-            self._match_edit(content, previous)
+            if not self._match_edit(content, previous) and photo.facts is None:
+                request = before.claim.position.request
+                if request != BACKLOG:  # in a first scan nothing has replaced anything
+                    self._match_vanished(content)
         return photo
 
     def _save_results(self, photo: _Saved) -> None:
@@ -151,13 +161,25 @@ class BatchSaver:
             store.work.release([content])  # the twin may have another note and another position
             self._order_again()
 
-    def _match_edit(self, content: int, previous: Sequence[records.PreviousContent]) -> None:
-        """If a content that was just decoded is an edit of an earlier one, give it the note of that one."""
+    def _match_edit(self, content: int, previous: Sequence[records.PreviousContent]) -> bool:
+        """If a content that was just decoded is an edit of an earlier one, give it the note of that one. Return whether it is."""
         for before in previous:
             if is_edit(self._traits(before.content), self._traits(content), same_file=before.same_file):
                 self._store.notes.settle(content, before.content)
-                return
+                return True
         self._store.notes.settle(content, None)
+        return False
+
+    def _match_vanished(self, content: int) -> None:
+        """If a new photo looks like one with a note that was deleted meanwhile, report the note as lost: it may be a resized copy."""
+        if self._vanished is None:
+            contents = self._store.notes.vanished(int(time.time()) - VANISHED_SECONDS, MOST_VANISHED)
+            self._vanished = {each: self._traits(each) for each in contents}
+        if self._vanished:
+            ours = self._traits(content)
+            for other, theirs in self._vanished.items():
+                if is_edit(theirs, ours, same_file=False):
+                    self._store.notes.may_belong(other, content)
 
     def _traits(self, content: int) -> Traits:
         store = self._store

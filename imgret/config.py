@@ -206,7 +206,7 @@ def _wrong(key: str, value: Any, limits: tuple[float, float] | None) -> str | No
             return f"contains a text of {len(text)} characters; at most {_LONGEST} are allowed"
         if "\0" in text:
             return "contains a NUL character"
-    if limits is not None:
+    if limits is not None and value is not None:
         least, most = limits
         return None if least <= value <= most else f"must be between {least:,} and {most:,}"
     if key == "folders" and not all(folder.strip() for folder in value):

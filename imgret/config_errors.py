@@ -36,7 +36,7 @@ def unknown(keys: list[str], known: Sequence[str], text: str, name: str) -> Conf
 
 
 def _unknown_key(raw: Any, kind: type[Struct], above: list[str]) -> tuple[list[str], list[str]] | None:
-    """The first key that the struct or one inside it does not have, and those that it has."""
+    """Return the first key that the struct or one inside it does not have, and those that it has."""
     if not isinstance(raw, dict):
         return None
     fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
@@ -52,7 +52,7 @@ def _unknown_key(raw: Any, kind: type[Struct], above: list[str]) -> tuple[list[s
 
 
 def line_of(text: str, keys: list[str]) -> int:
-    """The line of a key, from 1; of its table or of one inside it when the key cannot be found, else 1."""
+    """Return the line of a key, from 1; if it is not found, that of its table or of one inside it; else 1."""
     table, key, best = keys[:-1], keys[-1] if keys else "", 1
     here: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -68,4 +68,6 @@ def line_of(text: str, keys: list[str]) -> int:
             name = [part.strip().strip("\"'") for part in stripped.split("=", 1)[0].split(".")]
             if here + name == keys or (here == table and name == [key]):
                 return number
+            if here + name == keys[: len(here + name)]:  # `picker = { keys = { ... } }`
+                best = number
     return best

@@ -20,9 +20,8 @@ START_SECONDS = 60.0  # long enough for a cold disk or a busy machine
 # The variables by which Python finds its libraries, and those of the user: HOME for ~/.local/lib/python3.
 _KEPT = ("HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONUSERBASE")
 _CHECK_KILLED_SECONDS = 0.5  # how often a waiting thread checks whether its process was killed
-_KILLED_SECONDS = (
-    5.0  # how long to wait for a killed process; a disk that does not respond may block its exit
-)
+# how long to wait for a killed process; a disk that does not respond may block its exit
+_KILLED_SECONDS = 5.0
 _CHECK_EXIT_SECONDS = 0.01  # how often to check whether a killed process has exited
 _hanging: list[subprocess.Popen[bytes]] = []  # killed, but blocked in a call to a disk
 _PIPE = 1 << 20  # bytes: room for the pixels of a 640 x 480 photo, if the system allows it

@@ -146,11 +146,11 @@ def call_each(paths: Iterable[bytes], job: Callable[[bytes], T], seconds: float)
     Paths whose disks do not respond in time are left out. Raises the exceptions of `job`.
     """
     end = time.monotonic() + seconds
-    calls = {
-        path: DiskCall(path, path, functools.partial(_run_job, job, path))
-        for path in paths
-        if not is_stuck(path, path)
-    }
+    calls: dict[bytes, DiskCall[T]] = {}
+    for path in paths:
+        if not is_stuck(path, path):
+            with contextlib.suppress(NotResponding):  # too many calls below it are stuck
+                calls[path] = DiskCall(path, path, functools.partial(_run_job, job, path))
     found = {}
     for path, each in calls.items():
         with contextlib.suppress(NotResponding):

@@ -28,6 +28,8 @@ def embed_now(store: Store, model: StageModel, contents: Collection[int]) -> int
                 note, names = store.results.note(content), store.results.names(content)
                 due[content] = Item(results=results, note=note, names=names)
             left += EMBED in todo and content not in due
+        if not due:
+            continue
         made = model.run(list(due.values()))
         with store.writing():
             for (content, item), result in zip(due.items(), made, strict=True):

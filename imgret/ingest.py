@@ -40,9 +40,8 @@ class Described(Struct, frozen=True):
     done: int  # photos for which nothing is left to do, including those with the pixels of another photo
     failed: int
     interrupted: bool = False
-    changed: frozenset[bytes] = (
-        frozenset()
-    )  # paths whose file is not the one in the index: to be scanned again
+    # paths whose file is not the one in the index: to be scanned again
+    changed: frozenset[bytes] = frozenset()
 
 
 class Ingest:
@@ -72,6 +71,7 @@ class Ingest:
         self._pipeline: Pipeline | None = None
         self._stopped = False
         self._in_flight: dict[int, InFlight] = {}
+        self._unread = 0  # photos whose data in the index cannot be used
         self._changed: set[bytes] = set()  # see `Described.changed`
         self._order: WorkOrder | None = None
         self._saver = BatchSaver(store, settings, self._identities, self._stages, self._order_again)
@@ -85,7 +85,7 @@ class Ingest:
         released on every exit, KeyboardInterrupt included.
         """
         own = None if decoder is not None else decode_pool(self._settings)
-        done = failed = 0
+        done = failed = self._unread = 0
         began = time.monotonic()
         disks.look(self._store)
         try:
@@ -108,10 +108,11 @@ class Ingest:
                 for batch in pipeline.run(self._jobs(claims)):
                     good, bad = self._save(batch)
                     done, failed = done + good, failed + bad
-                    progress = replace(pipeline.stats, done=done + failed, failed=failed)
+                    lost = failed + self._unread
+                    progress = replace(pipeline.stats, done=done + lost, failed=lost)
                     on_progress(replace(progress, seconds=time.monotonic() - began, stages=order.progress()))
                 self._activate_spaces()
-            return Described(done, failed, self._stopped, frozenset(self._changed))
+            return Described(done, failed + self._unread, self._stopped, frozenset(self._changed))
         finally:
             self._pipeline = None
             if own is not None:
@@ -139,6 +140,7 @@ class Ingest:
                 raise
             except Exception as error:  # bad data stored for one photo must not stop the others
                 self._record_unexpected(claim.content, error)
+                self._unread += 1
                 continue
             yield job
 
@@ -182,6 +184,7 @@ class Ingest:
         log.error("%s failed", name, exc_info=error)
         reason = row_values.unnamed(f"{name}: {as_sentence(error)}", self._path(content))
         self._store.work.failed(content, self._store.work.of(content), reason, int(time.time()))
+        self._in_flight.pop(content, None)
 
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
         failing = any(outcome.failures for outcome in batch)

@@ -123,24 +123,32 @@ def _save(
     stages: Collection[str],
     outcome: SyncResult,
 ) -> None:
-    """Save these files in one transaction."""
+    """Save these files in one transaction, and then add to the figures of `outcome`."""
+    found = SyncResult()
     renamed: set[int] = set()
     with store.writing():
         if not store.roots.is_active(root.id):
             raise RootRemoved
         for each, read_as in files:
             if isinstance(read_as, PhotoGone):
-                outcome.racy.add(each.folder)  # it was deleted after the scan: scan again soon
+                found.racy.add(each.folder)  # it was deleted after the scan: scan again soon
             elif isinstance(read_as, PhotoError):
-                _save_unreadable(store, root, each, read_as, outcome)
+                _save_unreadable(store, root, each, read_as, found)
             else:
-                renamed |= (changed := _save_file(store, root, each, read_as, stages, outcome))
+                renamed |= (changed := _save_file(store, root, each, read_as, stages, found))
                 if changed and photo_metadata.has_sidecar(store, root.id, each.folder, each.name):
                     for content in changed:
                         photo_metadata.queue(store, settings, content)
         for content in renamed:  # once per batch, because many copies of one image are one content
             store.results.refresh_words(content)
             photo_metadata.moved(store, settings, content)
+    # Only after the commit: a batch that fails is saved again, file by file.
+    outcome.new += found.new
+    outcome.moved += found.moved
+    outcome.changed += found.changed
+    outcome.unreadable += found.unreadable
+    outcome.racy |= found.racy
+    outcome.problems += found.problems
 
 
 def _check_online(root: Root) -> None:

@@ -29,6 +29,7 @@ _OUT_OF_MEMORY = (
     "cannot allocate",
     "failed to allocate",
     "bad alloc",
+    "bad_alloc",  # of C++
     "status_alloc_failed",
     "allocation_failed",
 )

@@ -110,9 +110,10 @@ def list_folders(
             raise RootOffline(str(error)) from None
         results = list(results)  # a copy, because the abandoned thread still has the list
         listed = {folder for folder, _ in results}
-        stuck, *unlisted = [folder for folder in chunk if folder not in listed]
-        results.append((stuck, _unlistable(error, root, stuck)))
-        waiting += reversed(unlisted)
+        left = [folder for folder in chunk if folder not in listed]
+        if left:  # else closing the last folder did not return
+            results.append((left[0], _unlistable(error, root, left[0])))
+            waiting += reversed(left[1:])
     except OSError as error:
         raise unreadable_root(root, error) from None
     return results

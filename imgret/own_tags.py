@@ -1,4 +1,4 @@
-"""The user's own keywords and rating of a photo, which the index keeps beside those of the file: for the commands and the picker."""
+"""The user's own keywords and rating of a photo. The index keeps them beside those of the file."""
 
 from __future__ import annotations
 
@@ -64,14 +64,18 @@ def own_stars(store: Store, content: int) -> int | None:
     return stars_of(store.results.imported_tags(content))
 
 
-def change_keywords(store: Store, content: int, add: Collection[str], drop: Collection[str] = ()) -> None:
+def change_keywords(
+    store: Store, content: int, add: Collection[str], drop: Collection[str] = ()
+) -> list[str]:
     """Add and drop the user's own keywords of a content, in one durable transaction.
 
-    Raises UsageError for a keyword that is empty or too long.
+    Returns those of `drop` that the user had not given it. Raises UsageError for a keyword that is empty or too long.
     """
     added, dropped = ([Tag(KEYWORD, label) for label in checked(labels)] for labels in (add, drop))
     with store.writing(durable=True):
+        there = {label.casefold() for label in own_keywords(store, content)}
         store.results.import_tags(content, added, dropped)
+    return [tag.label for tag in dropped if tag.label.casefold() not in there]
 
 
 def rate(store: Store, content: int, stars: int) -> None:
@@ -109,7 +113,7 @@ def written(keywords: Sequence[str]) -> str:
 
 
 def parsed(text: str) -> list[str]:
-    """Return the keywords of a text as `written` makes it, each once. Raises UsageError if there is one that `checked` refuses."""
+    """Return the keywords of a text as `written` makes it, each once. Raises UsageError as `checked`."""
     try:
         parts = next(csv.reader([" ".join(text.split())], skipinitialspace=True), [])
     except csv.Error as error:

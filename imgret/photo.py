@@ -1,6 +1,6 @@
 """Data types shared by the whole project: files, contents, descriptions and hits.
 
-All are frozen and have no behaviour. A *photo* is a path; a *content* is the bytes at that path, identified
+All are frozen. A *photo* is a path; a *content* is the bytes at that path, identified
 by their BLAKE3 hash. Descriptions, notes and vectors belong to the content, so moving, renaming or copying a
 file requires no new description.
 
@@ -168,9 +168,8 @@ class Photo(Struct, frozen=True):
     file_stat: FileStat
     content: int | None  # None until the file could be read
     online: bool = True
-    gone_at: int | None = (
-        None  # seconds since 1970, when the file was found deleted; such a row is a tombstone
-    )
+    # seconds since 1970, when the file was found deleted; such a row is a tombstone
+    gone_at: int | None = None
 
 
 RANKS = ("hybrid", "image", "vector", "words")  # how hits can be ordered

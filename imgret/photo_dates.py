@@ -1,4 +1,4 @@
-"""Choose the date of a photo: that in the file and its sidecars, else from its name, its folders, or the time of the file. Pure."""
+"""Choose the date of a photo: of the file and its sidecars, else of its name, its folders, or the time of the file. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def choose(
 ) -> PhotoDate | None:
     """Return the date of a photo with these paths. `written` are the dates in the file and its sidecars.
 
-    The time of the file is used only if `mtime` is true: copying, editing and downloading change it.
+    The time of the file is used only if `mtime` is true: copying, editing and downloading change it. A time in the future
+    is not used.
     """
     if written is not None and written.at <= (now - _EPOCH + timedelta(days=2)).total_seconds():
         return written
@@ -42,13 +43,11 @@ def choose(
         named = name_dates.in_folders([os.fsdecode(folder) for folder in folders if folder], now)
         if named is not None:
             return PhotoDate(named.seconds, "folder", named.precision)
-    times = [place.mtime_ns // 1_000_000_000 for place in places if place.mtime_ns > 0]
+    latest = int(now.timestamp()) + 86400
+    times = [at for place in places if 0 < (at := place.mtime_ns // 1_000_000_000) <= latest]
     return PhotoDate(_local(min(times)), "mtime") if mtime and times else None
 
 
 def _local(seconds: int) -> int:
     """Return the wall clock of this machine's time zone, as seconds since 1970."""
-    try:
-        return (datetime.fromtimestamp(seconds) - _EPOCH) // timedelta(seconds=1)
-    except (ValueError, OverflowError, OSError):  # a file system can have any time
-        return 0
+    return (datetime.fromtimestamp(seconds) - _EPOCH) // timedelta(seconds=1)

@@ -116,7 +116,7 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
     """Return the state of a content at `path`; `photo` is None if the index does not have that path yet."""
     unread = _unread(store, photo) if photo is not None else None
     todo = store.work.of(content)
-    waiting = tuple(sorted(stage for stage in todo if stage in store.summary.waiting_stages()))
+    waiting = tuple(sorted(store.summary.waiting_stages().intersection(todo)))
     state, reason = DESCRIBED, None
     errors = {stage: row for stage, row in todo.items() if row[2]}
     if photo is not None and not photo.online:

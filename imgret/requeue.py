@@ -76,7 +76,7 @@ def broken_stages(store: Store) -> dict[str, str]:
 
 
 def _columns(store: Store) -> list[TextColumn]:
-    """Return the columns of the words index that the stages define. Those of broken stages, and of other hosts' stages, are kept."""
+    """Return the columns of the words index: those of the stages, of broken stages, and of stages of other hosts."""
     stages = registry.installed()
     kept = (stages.problems.keys() | store.workers.stages_elsewhere()) - set(stages.names)
     return [

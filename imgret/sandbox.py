@@ -23,11 +23,8 @@ import struct
 import sys
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = (
-    444,
-    445,
-    446,
-)  # Landlock's system calls, same on all architectures
+# Landlock's system calls, same on all architectures
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _READ_EVERYTHING = 1 << 2  # CAP_DAC_READ_SEARCH
 # The number of file system rights in each version of Landlock. Version 4 added TCP, version 6 scopes.

@@ -81,7 +81,7 @@ class SearchClient:
         return time.monotonic() < self._no_daemon_until
 
     def search(self, params: dict[str, Any]) -> SearchOutput:
-        """Search with the fields of `imgret.search.request.Request`. Raises ImgretError for a request that is not valid."""
+        """Search with the fields of `imgret.search.request.SearchRequest`. Raises ImgretError for a request that is not valid."""
         if not self.is_local:
             try:
                 if self._daemon is None:

@@ -2,12 +2,13 @@
 
 XMP sidecars are called `a.jpg.xmp` (darktable, digiKam) or `a.xmp` (Lightroom, Adobe). Google Takeout writes `a.jpg.json` or
 `a.jpg.supplemental-metadata.json`, cuts the part before `.json` to 46 characters, and moves the number of `a(1).jpg` behind
-the suffix: `a.jpg(1).json`. An edited photo `a-edited.jpg` has no file of its own, so that of `a.jpg` describes it. `metadata.json` names the album of all photos in its
-folder, and `albums.json` has several albums of photos in its folder.
+the suffix: `a.jpg(1).json`. An edited photo `a-edited.jpg` has no file of its own, so that of `a.jpg` describes it.
+`metadata.json` names the album of all photos in its folder, and `albums.json` has several albums of photos in its folder.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 
@@ -72,18 +73,22 @@ def _originals(stem: bytes) -> list[bytes]:
 
 
 def _takeout(stem: bytes, suffix: bytes) -> list[bytes]:
-    found = [stem + suffix]
+    whole = stem + suffix
     match = _NUMBERED.fullmatch(stem)
     names = []
     if match:  # the number follows what was cut
         plain, number = match[1] + suffix, match[2]
-        names += [cut + number for cut in (plain[:_LONGEST], *_supplemental(plain))]
-    names += [cut for name in found for cut in (name, name[:_LONGEST], *_supplemental(name))]
+        names += [cut + number for cut in (_cut(plain), *_supplemental(plain))]
+    names += [whole, _cut(whole), *_supplemental(whole)]
     names.append(stem)  # the title had no suffix
     return [name + JSON for name in dict.fromkeys(names)]
+
+
+def _cut(name: bytes) -> bytes:
+    return os.fsencode(os.fsdecode(name)[:_LONGEST])
 
 
 def _supplemental(name: bytes) -> list[bytes]:
     """Return `a.jpg.supplemental-metadata` and what remains of it when it is cut, the longest first."""
     whole = name + _SUPPLEMENTAL
-    return [whole, *(whole[:end] for end in range(len(whole) - 1, len(name) + 1, -1))]
+    return [whole, *(whole[:end] for end in range(len(whole) - 1, len(name), -1))]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from imgret.limits import as_sentence
 from imgret.photo import Corners, Metadata, ModelIdentity
@@ -17,6 +17,7 @@ from imgret.stages.metadata import with_tags
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # Keys of the JSON of a hit or a photo that a stage must not use.
@@ -125,42 +126,32 @@ def shown(results: Mapping[str, Any]) -> dict[str, Any]:
 
 def rows(keys: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (label, text) rows that show results to people; `keys` is the output of `shown`."""
-    found: list[tuple[str, str]] = []
-    for stage in _stages_of(keys):
-        with _isolated(stage):
-            if keys.keys() >= stage.json(None).keys():
-                found += stage.rows(keys)
-    return found
+    return _of_each(keys, lambda stage: stage.rows(keys))
 
 
 def why(keys: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]:
     """Return the texts of the stages for a query word that matched; `keys` is the output of `shown`."""
-    found: list[str] = []
-    for stage in _stages_of(keys):
-        with _isolated(stage):
-            if keys.keys() >= stage.json(None).keys():
-                found += stage.why(keys, word, matching)
-    return found
+    return _of_each(keys, lambda stage: stage.why(keys, word, matching))
 
 
 def why_contained(keys: Mapping[str, Any], part: str) -> list[str]:
     """Return the texts of the stages for a part of the text in the image; `keys` is the output of `shown`."""
-    found: list[str] = []
-    for stage in _stages_of(keys):
-        with _isolated(stage):
-            if keys.keys() >= stage.json(None).keys():
-                found += stage.why_contained(keys, part)
-    return found
+    return _of_each(keys, lambda stage: stage.why_contained(keys, part))
 
 
 def outlines(keys: Mapping[str, Any], reasons: Collection[str]) -> tuple[Corners, ...]:
     """Return where in the image the things stand that `reasons`, the *why* of a hit, name."""
-    found: list[Corners] = []
+    return tuple(_of_each(keys, lambda stage: stage.outlines(keys, reasons)))
+
+
+def _of_each(keys: Mapping[str, Any], shown_by: Callable[[Stage], Iterable[T]]) -> list[T]:
+    """Join what each stage shows whose keys are there."""
+    found: list[T] = []
     for stage in _stages_of(keys):
         with _isolated(stage):
             if keys.keys() >= stage.json(None).keys():
-                found += stage.outlines(keys, reasons)
-    return tuple(found)
+                found += shown_by(stage)
+    return found
 
 
 def _stages_of(keys: Mapping[str, Any]) -> tuple[Stage, ...]:

@@ -85,9 +85,8 @@ def _sync(
     if not health.online:
         return _offline(store, root, outcome, health.reason or "it is not available")
     filesystem = root_identity(root.path) or root.filesystem
-    if (
-        not (root.online and root.here) or filesystem != root.filesystem
-    ):  # avoid a commit, which other processes would notice
+    # Otherwise avoid a commit, which other processes would notice.
+    if not (root.online and root.here) or filesystem != root.filesystem:
         store.roots.mark_online(root.id, filesystem)
     root = replace(root, filesystem=filesystem)
     missing: list[tuple[bytes, list[bytes]]] = []

@@ -7,6 +7,7 @@ Textual is imported.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import sys
@@ -36,15 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.disable()  # until the first screen: imports leave no garbage, and the search for it takes a tenth of the time
     try:
         outcome = _run(options)
+        if outcome is not None:
+            _print(outcome, b"\0" if options.print0 else b"\n")
+    except KeyboardInterrupt:  # before there is a picker, which takes ctrl-C as a key
+        return Exit.INTERRUPTED
     except Exception as error:
         from imgret.cli.boundary import as_imgret_error
         from imgret.cli.console import print_error
 
         print_error(as_imgret_error(error), "imgret-tui")
         return Exit.USAGE
-    if outcome is None:
-        return Exit.USAGE
-    return _print(outcome, b"\0" if options.print0 else b"\n")
+    return Exit.USAGE if outcome is None else outcome.code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,7 +139,12 @@ def _run(options: argparse.Namespace) -> Outcome | None:
             warning=choice.warning,
             server=where.index if is_server(where.index) else None,
         )
-        return app.run()
+        outcome = app.run()
+        for error in app.unsaved:
+            from imgret.cli.console import print_error
+
+            print_error(error, "imgret-tui")
+        return outcome
 
 
 def _prepare_textual(environ: dict[str, str] | os._Environ[str]) -> None:
@@ -154,16 +162,14 @@ def _prepare_textual(environ: dict[str, str] | os._Environ[str]) -> None:
         environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
 
-def _print(outcome: Outcome, end: bytes) -> int:
-    """Write the chosen paths, byte for byte as they are on disk. -> the exit code."""
-    try:
-        if outcome.hits:
-            sys.stdout.buffer.write(b"".join(hit.path + end for hit in outcome.hits))
-            sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # The reader has ended. Python would print an error about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return outcome.code
+def _print(outcome: Outcome, end: bytes) -> None:
+    """Write the chosen paths, byte for byte as they are on disk. Raises ImgretError if they cannot be written."""
+    if outcome.hits:
+        from imgret.cli import console
+
+        with contextlib.suppress(SystemExit):  # the reader has ended
+            console.out(b"".join(hit.path + end for hit in outcome.hits))
+            console.flush()
 
 
 if __name__ == "__main__":

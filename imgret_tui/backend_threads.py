@@ -1,8 +1,8 @@
 """Runs the search backend on threads of its own, so that no key waits for a disk, a socket or a model.
 
-There are two threads, each with a backend of its own; a third one starts when there is a job of minutes. One searches by words and runs short jobs; the other
-searches by meaning, which may load a model. Each keeps only the newest query: an older one that still waits
-is dropped.
+One thread searches by words and runs short jobs. Another one searches by meaning, which may load a model. A third one
+starts when there is a job of minutes. Each has a backend of its own and keeps only the newest query: an older one that
+still waits is dropped. What the user saves is never dropped.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from imgret_tui.query_tracker import Query
 from imgret_tui.search_backend import SearchBackend
 
 WORDS_FIRST_SECONDS = 0.1  # that a local search by meaning leaves the processor to the search by words
+SAVING_SECONDS = (
+    30.0  # that the end of the program waits for what the user saved: another process may write now
+)
 Job = Callable[[SearchBackend], Message | None]
 Post = Callable[[Message], object]
 
 
 class BackendThreads:
-    """The two threads. `search` and `run` return at once; results and errors are posted as messages."""
+    """The threads. `search`, `run` and `save` return at once; results and errors are posted as messages."""
 
     def __init__(self, open_backend: Callable[[], SearchBackend], post: Post) -> None:
         """`post` is called on the threads."""
@@ -43,19 +46,32 @@ class BackendThreads:
         """Run a short job with the backend and post the message it returns. Replaces a waiting job of its kind."""
         self._words.run_job(kind, job)
 
+    def save(self, job: Job) -> None:
+        """Run a job that saves what the user wrote. It runs before all others, and also if the program ends now."""
+        self._words.save(job)
+
     def run_slowly(self, kind: str, job: Job) -> None:
         """Run a job that takes minutes, on a thread of its own, so that searches continue."""
         if self._slow is None:
             self._slow = _BackendThread("slow", self._open_backend, self._post, self._search_words)
         self._slow.run_job(kind, job)
 
-    def close(self, seconds: float = 1.0) -> None:
-        """Stop, waiting at most `seconds` for each thread: one that loads a model ends with the process."""
+    def close(self, seconds: float = 1.0) -> list[ImgretError]:
+        """Save what is still to be saved, and stop. Return the errors of what could not be saved.
+
+        Waits at most `seconds` for a thread that saves nothing: one that loads a model ends with the process.
+        """
         threads = [thread for thread in (self._words, self._meaning, self._slow) if thread is not None]
         for thread in threads:
             thread.close()
         for thread in threads:
-            thread.join(seconds)
+            thread.join(SAVING_SECONDS if thread.is_saving else seconds)
+        if self._words.is_saving:
+            return [
+                *self._words.unsaved,
+                ImgretError("the index was busy: not all notes and tags were saved"),
+            ]
+        return self._words.unsaved
 
     @staticmethod
     def _search_words(backend: SearchBackend, query: Query) -> Message:
@@ -76,7 +92,7 @@ class BackendThreads:
 
 
 class _BackendThread(threading.Thread):
-    """One thread with a backend, a slot for the newest query and a queue of jobs."""
+    """One thread with a backend, a slot for the newest query and queues of jobs."""
 
     def __init__(
         self,
@@ -92,6 +108,10 @@ class _BackendThread(threading.Thread):
         self._changed = threading.Condition()
         self._query: Query | None = None
         self._jobs: dict[str, Job] = {}
+        self._saves: list[Job] = []  # the first one until it has ended
+        self.unsaved: list[
+            ImgretError
+        ] = []  # of saves that failed after `close`: nobody reads a message by then
         self._closing = False
         self.start()
 
@@ -105,6 +125,16 @@ class _BackendThread(threading.Thread):
             self._jobs[kind] = job
             self._changed.notify()
 
+    def save(self, job: Job) -> None:
+        with self._changed:
+            self._saves.append(job)
+            self._changed.notify()
+
+    @property
+    def is_saving(self) -> bool:
+        with self._changed:
+            return bool(self._saves)
+
     def close(self) -> None:
         with self._changed:
             self._closing = True
@@ -115,11 +145,18 @@ class _BackendThread(threading.Thread):
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closing or self._query or self._jobs)
-                    if self._closing:
+                    self._changed.wait_for(lambda: self._closing or self._saves or self._query or self._jobs)
+                    query: Query | None = None
+                    job: Job | None = None
+                    saves = bool(self._saves)
+                    if saves:
+                        job = self._saves[0]
+                    elif self._closing:
                         return
-                    query, self._query = self._query, None
-                    job = self._jobs.pop(next(iter(self._jobs))) if self._jobs and not query else None
+                    elif self._query is not None:
+                        query, self._query = self._query, None
+                    else:
+                        job = self._jobs.pop(next(iter(self._jobs)))
                 try:
                     backend = backend or self._open_backend()
                     if query is not None:
@@ -129,11 +166,17 @@ class _BackendThread(threading.Thread):
                         if message is not None:
                             self._post(message)
                 except ImgretError as error:
+                    if saves and self._closing:
+                        self.unsaved.append(error)
                     self._post(QueryFailed(query.number, error) if query else JobFailed(error))
                 except Exception as error:
                     # This ends the thread. Unreported, the search would seem to continue for ever.
                     self._post(ThreadCrashed(error))
                     return
+                finally:
+                    if saves:
+                        with self._changed:
+                            del self._saves[0]
         finally:
             if backend is not None:
                 backend.close()

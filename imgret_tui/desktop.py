@@ -1,14 +1,18 @@
-"""Opens files and folders with the programs of the desktop, and runs commands of the user."""
+"""Opens files and folders with the programs of the desktop, and runs commands of the user.
+
+All functions raise UsageError if the program cannot be started.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from imgret.errors import UsageError
 
@@ -16,7 +20,7 @@ from imgret.errors import UsageError
 def open_path(path: bytes) -> None:
     """Open a file or folder in the desktop's program for it, without waiting for that program.
 
-    `path` is absolute. Raises UsageError if there is no command to open it with.
+    `path` is absolute.
     """
     opener = shutil.which("xdg-open") or shutil.which("open")
     if opener is None:
@@ -25,14 +29,25 @@ def open_path(path: bytes) -> None:
     _start([os.fsencode(opener), path])
 
 
+@contextlib.contextmanager
+def _start_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise UsageError("the paths are too long for one command", "Mark fewer photos.") from None
+        raise UsageError(f"the command cannot be started: {error.strerror}") from None
+
+
 def _start(arguments: Sequence[bytes]) -> None:
-    process = subprocess.Popen(
-        arguments,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # it survives the picker and gets no signals of its terminal
-    )
+    with _start_errors():
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # it survives the picker and gets no signals of its terminal
+        )
     threading.Thread(target=process.wait, daemon=True, name="opener").start()
 
 
@@ -49,7 +64,7 @@ def _quoted(path: bytes) -> bytes:
 
 def run_in_terminal(command: bytes) -> None:
     """Run a shell command on descriptors 0 to 2, which are the terminal, and wait for it."""
-    with contextlib.suppress(KeyboardInterrupt):
+    with _start_errors(), contextlib.suppress(KeyboardInterrupt):
         subprocess.run([b"/bin/sh", b"-c", command], check=False)
 
 

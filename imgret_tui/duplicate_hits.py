@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgret.cli.duplicate_lines import bytes_text
+from imgret.cli.console import bytes_text
 from imgret.photo import Hit
 from imgret.search.duplicates import Copy, Group
 from imgret_tui.search_backend import DuplicateGroup

@@ -22,6 +22,7 @@ from imgret.search_client import SearchClient
 from imgret.stage_progress import stage_text
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
+    MOST_FAILED,
     DuplicateGroups,
     Facet,
     FailedPhoto,
@@ -166,7 +167,7 @@ class IndexBackend:
         """See `SearchBackend`."""
         return tuple(
             FailedPhoto(failure.path, failure.error, failure.attempts)
-            for failure in self._client.store.failures.all()
+            for failure in self._client.store.failures.all(MOST_FAILED)
         )
 
     def duplicates(self, limit: int) -> DuplicateGroups:
@@ -197,7 +198,7 @@ class IndexBackend:
         self._client.close()
 
     def _request(self, query: str, limit: int, **more: Any) -> dict[str, Any]:
-        """The fields of an `imgret.search.request.Request`."""
+        """The fields of an `imgret.search.request.SearchRequest`."""
         return {"text": query, "k": limit, "format": "json", "folder": self._folder, **more}
 
     def _results(self, found: SearchOutput, *notices: str, total: int | None = None) -> SearchResults:

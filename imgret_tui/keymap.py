@@ -108,8 +108,8 @@ _IN_BAR = {
     "open": "open",
     "next-layout": "layout",
     "narrow": "narrow down",
+    "help": "all keys",
 }
-_IN_BAR |= {"help": "all keys"}
 
 
 class Keymap:

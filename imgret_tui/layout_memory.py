@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+from imgret_tui.private_file import save_lines
 
 LIST, GRID = "list", "grid"
 _NO_PREVIEW = "without preview"
@@ -34,13 +33,7 @@ class LayoutMemory:
     def _write(self) -> None:
         lines = [self.layout, *([] if self.has_preview else [_NO_PREVIEW])]
         lines += [word for word, is_light in _THEMES.items() if is_light == self.is_light]
-        with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            temporary = f"{self._path}.{os.getpid()}"
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in lines))
-            os.replace(temporary, self._path)
+        save_lines(self._path, lines)
 
     def _read(self) -> list[str]:
         try:

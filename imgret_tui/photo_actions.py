@@ -43,14 +43,20 @@ class PhotoActions(App[Outcome]):
         """Run a command of the user on the terminal, which the picker leaves meanwhile."""
         text = self._command_text(command)
         if text is not None:
-            with self.suspend():
-                desktop.run_in_terminal(text)
+            try:
+                with self.suspend():
+                    desktop.run_in_terminal(text)
+            except ImgretError as error:
+                self._warn(error)
 
     def action_execute_silently(self, command: str) -> None:
         """Run a command of the user without the terminal, and do not wait for it."""
         text = self._command_text(command)
         if text is not None:
-            desktop.run_silently(text)
+            try:
+                desktop.run_silently(text)
+            except ImgretError as error:
+                self._warn(error)
 
     def _command_text(self, command: str) -> bytes | None:
         """A command with the current photo for `{}` and the marked ones for `{+}`; None if there is no photo."""
@@ -90,7 +96,7 @@ class PhotoActions(App[Outcome]):
             backend.save_note(path, text, content_hash)
             return messages.NoteSaved(path, text)
 
-        self.backend.run(f"note {path!r}", save)
+        self.backend.save(save)
 
     def action_edit_keywords(self) -> None:
         """Edit the user's own keywords of the marked photos, or of the current one."""
@@ -157,11 +163,10 @@ class PhotoActions(App[Outcome]):
 
     def _save_tags(self, photos: Mapping[bytes, OwnTags], change: ChangeTags, text: str) -> None:
         of = f"{len(photos)} photos, " if len(photos) > 1 else ""
-        self.backend.run(
-            f"tags {[*photos]!r}",
+        self.backend.save(
             lambda backend: messages.TagsSaved(
                 {path: change(backend, path, tags) for path, tags in photos.items()}, of + text
-            ),
+            )
         )
 
     def _with_current(self, act: Callable[[Hit], None]) -> None:

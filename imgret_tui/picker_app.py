@@ -18,7 +18,7 @@ from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 
-from imgret.errors import Exit
+from imgret.errors import Exit, ImgretError
 from imgret.store.change_listener import ChangeListener
 from imgret.terminal.clean import clean
 from imgret_tui import picker_messages as messages
@@ -108,6 +108,9 @@ class PickerApp(PickerPages):
         )
         self.terminal.text_before_exit = self.images.discard_all
         self.backend = BackendThreads(open_backend, self.post_message)
+        self.unsaved: list[
+            ImgretError
+        ] = []  # errors of notes and tags that were to be saved when the app ended
         self._multi = multi
         self.duplicates: DuplicatesScreen | None = None  # the page that was opened last
         self.photo: PhotoScreen | None = None  # the full-screen photo that was opened last
@@ -131,7 +134,7 @@ class PickerApp(PickerPages):
         if self._listener is not None:
             self._listener.stop()
         self.images.close()
-        self.backend.close()
+        self.unsaved = self.backend.close()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: the actions of the key map."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+from imgret_tui.private_file import save_lines
 
 MAX_QUERIES = 200
 
@@ -25,13 +24,7 @@ class QueryHistory:
         # Another picker may have written to the file meanwhile.
         others = [other for other in self._read() if other != query]
         self._queries = [*others[1 - MAX_QUERIES :], query]
-        with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            temporary = f"{self._path}.{os.getpid()}"
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                file.write("".join(f"{known}\n" for known in self._queries))
-            os.replace(temporary, self._path)
+        save_lines(self._path, self._queries)
 
     def previous(self) -> str | None:
         """Step back: the query before the one returned last. None at the beginning."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from imgret.own_tags import OwnTags
 
 
+MOST_FAILED = 1_000  # failed photos that are listed
+
+
 class SearchResults(Struct, frozen=True):
     """The hits of one query, best first, and sentences about them."""
 
@@ -146,7 +149,7 @@ class SearchBackend(Protocol):
         ...
 
     def failed_photos(self) -> tuple[FailedPhoto, ...]:
-        """The photos that could not be described, by path."""
+        """The photos that could not be described, by path; at most MOST_FAILED."""
         ...
 
     def duplicates(self, limit: int) -> DuplicateGroups:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from imgret import config_errors
 from imgret.config import PickerSettings
@@ -29,9 +29,8 @@ def user_keymap(settings: PickerSettings, binds: Sequence[str], path: str) -> Ke
 
 
 def _check(table: str, key: str, value: str, path: str) -> None:
-    changes: Mapping[str, str] = {key: value if table == "keys" else "ignore"}
     try:
-        Keymap(changes)
+        Keymap({key: value}) if table == "keys" else Keymap(commands={key: value})
     except UsageError as error:
         text = ""
         with contextlib.suppress(OSError, UnicodeDecodeError), open(path, encoding="utf-8") as file:

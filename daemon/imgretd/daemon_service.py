@@ -1,6 +1,6 @@
 """Starts, runs and stops the parts of the daemon.
 
-One asyncio loop serves the socket and handles the signals; one thread reconciles, one describes, and the threads of
+One asyncio loop serves the socket and handles the signals. A few threads reconcile, one describes, and the threads of
 watchdog watch folders. They report events to the loop, which publishes them to subscribers. The socket responds even
 while another part has failed.
 """
@@ -42,18 +42,9 @@ log = logging.getLogger(__name__)
 LEAVE_SECONDS = 4.0  # less than the 5 s within which the daemon must end
 SAVED_AT_END = 128 << 20  # bytes of codes that are saved when the daemon ends: they take less than a second
 TICK_SECONDS = 1.0
-BEGIN_AGAIN_SECONDS = (
-    2.0  # between attempts while another process is the writer, or the index is not available
-)
-_HELPERS = (
-    "answer",
-    "control",
-    "decode",
-    "index",
-    "listen",
-    "probe",
-    "warm",
-)  # threads whose failure affects only one call or search
+BEGIN_AGAIN_SECONDS = 2.0  # between attempts while another process is the writer, or there is no index
+# Names of threads whose failure affects only one call or search.
+_HELPERS = ("answer", "control", "decode", "index", "listen", "probe", "warm")
 
 
 class Service:
@@ -246,9 +237,7 @@ class Service:
             except Exception as error:
                 log.error("The configuration stays as it was: %s", as_sentence(error))
 
-        self._reloading = asyncio.ensure_future(
-            reload()
-        )  # kept here because the loop has only a weak reference
+        self._reloading = asyncio.ensure_future(reload())  # kept: the loop has only a weak reference
 
     def _on_thread_failure(self, failure: threading.ExceptHookArgs) -> None:
         """Stop with an error after a bug in a thread, so that systemd restarts the daemon."""

@@ -70,14 +70,6 @@ class DirtyFolders:
         """Mark everything below `root` as dirty at the time `now`."""
         _touch(self._trees, root, now)
 
-    def forget(self, root: bytes) -> None:
-        """`root` is not watched any more."""
-        for path in [path for path in self._folders if is_in(path, root)]:
-            del self._folders[path]
-        for path in [path for path in self._later if is_in(path, root)]:
-            del self._later[path]
-        self._trees.pop(root, None)
-
     def due(self) -> float | None:
         """Return when the next folder is due if nothing else happens; None if there is none."""
         kept = [*self._folders.values(), *self._trees.values()]

@@ -74,12 +74,14 @@ class JournalHandler(logging.Handler):
 
 
 class PlainFormatter(logging.Formatter):
-    """Formats a record as one sanitized line with the fields at its end."""
+    """Formats a record as one sanitized line with the fields at its end. A traceback follows, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a line like `12:00:00 INFO Message  root=/photos`."""
+        """Return a line like `12:00:00 INFO Message  root=/photos`, and the lines of a traceback."""
         fields = "".join(f"  {name.lower()}={clean(value)}" for name, value in _fields(record).items())
-        return clean(super().format(record)) + fields
+        whole, trace = super().format(record), record.exc_text or ""
+        message = whole.removesuffix(trace).rstrip("\n")
+        return clean(message) + fields + "".join(f"\n    {clean(line)}" for line in trace.splitlines())
 
 
 def _fields(record: logging.LogRecord) -> dict[str, str]:

@@ -32,10 +32,11 @@ def alone(path: str) -> Iterator[None]:
     except OSError as error:
         raise DaemonError(f"{path}.lock cannot be made: {error.strerror}") from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _another_listens(path) from None
         yield
-    except BlockingIOError:
-        raise DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.") from None
     finally:
         os.close(lock)
 
@@ -46,35 +47,38 @@ def listen(path: str) -> socket.socket:
     Raises DaemonError, also if another daemon listens there. The caller holds the lock of `alone`, so no other daemon
     starts meanwhile.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # so that the file never exists with another mode
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.connect(path)
-        raise DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.")
-    except FileNotFoundError:
-        pass
-    except ConnectionRefusedError:  # a socket without a daemon, or another kind of file
+        _remove_stale(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            remove_socket(path)
+            listener.bind(path)
+            listener.listen(most_clients())
         except BaseException:
             listener.close()
             raise
     except OSError as error:
-        listener.close()
-        raise DaemonError(f"{path} cannot be listened at: {error.strerror or error}") from None
-    except DaemonError:
-        listener.close()
-        raise
-    before = os.umask(0o177)  # so that the file never exists with another mode
-    try:
-        listener.bind(path)
-    except OSError as error:
-        listener.close()
         raise DaemonError(f"{path} cannot be listened at: {error.strerror or error}") from None
     finally:
         os.umask(before)
-    listener.listen(most_clients())
     return listener
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket at which nobody listens. Raises DaemonError if somebody does, or for another kind of file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:  # a socket without a daemon, or another kind of file
+            remove_socket(path)
+            return
+    raise _another_listens(path)
+
+
+def _another_listens(path: str) -> DaemonError:
+    return DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.")
 
 
 def remove_socket(path: str) -> None:

@@ -62,7 +62,8 @@ class LoadedModels:
     @property
     def loaded(self) -> list[str]:
         """The stages whose models are in memory."""
-        held = [*self._heavy.copy().values(), *([self._search] if self._search else [])]
+        search = self._search  # read once: `close` removes it on another thread
+        held = [*self._heavy.copy().values(), *([search] if search is not None else [])]
         return sorted(stage for models in held for stage in models)
 
     def encoder(self, stage: str, wanted: ModelIdentity) -> UrgentEncoder:

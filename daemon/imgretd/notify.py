@@ -18,12 +18,12 @@ def notify(*assignments: str, environ: MutableMapping[str, str] = os.environ) ->
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
             manager.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
             manager.sendall("\n".join(assignments).encode("utf-8", "replace"))
-        except OSError:
-            return False  # the manager has ended
+    except OSError:
+        return False  # the manager has ended, or no descriptor is left
     return True
 
 

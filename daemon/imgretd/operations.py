@@ -63,12 +63,14 @@ class Operations:
     async def reload(self) -> None:
         """Read the configuration again. Raises ConfigError; the old one then stays in use, and `status` reports it."""
         try:
-            settings = await self._threads.control.run(lambda: load(self._places.config), CONTROL_SECONDS)
+            settings, index = await self._threads.control.run(
+                lambda: (load(self._places.config), places().index), CONTROL_SECONDS
+            )
         except ConfigError as error:
             self._threads.refused = f"the new configuration is not used: {as_sentence(error)}"
             self._threads.update_state()
             raise
-        if places().index != self._places.index:
+        if index != self._places.index:
             self._threads.refused = "the configuration names another index: restart the daemon to use it"
             self._threads.update_state()
             raise ConfigError(self._threads.refused)

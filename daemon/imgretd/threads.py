@@ -31,7 +31,7 @@ SLOW_SECONDS = 5.0  # after which a disk that does not respond is reported
 
 
 class Threads:
-    """The reconciler, the worker and the control threads. All but `_synced` is called in the loop."""
+    """The reconciler, the worker and the control threads. All but `_synced` and `configure` is called in the loop."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Threads:
         warm: LoadedModels,
         publish: Callable[[str, dict[str, Any]], None],
     ) -> None:
-        """Create the threads without starting them. `publish` sends an event to subscribers. Set `loop` before."""
+        """Create the threads without starting them. `publish` sends an event to subscribers. Set `loop` before you start them."""
         self._places = places
         self.loop: asyncio.AbstractEventLoop | None = None
         self.state = State(places.index, publish)

@@ -67,7 +67,8 @@ class Watcher:
     ) -> None:
         self._handler = _ToFolders(on_folder, on_tree)
         self._watches: dict[bytes, ObservedWatch] = {}
-        # root -> why it cannot be watched, e.g. because no inotify instance or no thread is left
+        # root -> why it cannot be watched, e.g. because no inotify instance or no thread is left. Replaced, never changed:
+        # the event loop reads it.
         self.unwatchable: dict[bytes, str] = {}
         self._observer = _observer(skip, poll_seconds)
         self._observer.start()
@@ -75,19 +76,17 @@ class Watcher:
     @property
     def unwatched(self) -> int:
         """Return how many folders of all roots the kernel cannot watch (`fs.inotify.max_user_watches`)."""
-        return sum(e.unwatched for e in self._observer.emitters if isinstance(e, DirtyFolderEmitter))
+        return sum(emitter.unwatched for emitter in self._emitters())
 
     @property
     def heartbeat(self) -> float:
         """Return when the thread that has been inactive longest was last active (monotonic clock)."""
-        emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
-        return min((e.heartbeat for e in emitters), default=time.monotonic())
+        return min((emitter.heartbeat for emitter in self._emitters()), default=time.monotonic())
 
     @property
     def silent(self) -> list[bytes]:
         """Return the roots whose disks do not respond."""
-        emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
-        return [os.fsencode(e.watch.raw_path) for e in emitters if e.silent]
+        return [os.fsencode(emitter.watch.raw_path) for emitter in self._emitters() if emitter.silent]
 
     def watch(self, roots: Iterable[bytes]) -> None:
         """Watch exactly these roots (absolute paths) from now on; a new one is reported as changed.
@@ -97,10 +96,10 @@ class Watcher:
         wanted = set(roots)
         for root in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(root))
-        self.unwatchable.clear()
         new = wanted - self._watches.keys()
         # watchdog accesses the disk without a time limit, so check first that it responds.
         responding = disk_calls.call_each(new, os.path.isdir, disk_calls.SHORT_WAIT_SECONDS)
+        unwatchable: dict[bytes, str] = {}
         for root in new:
             try:
                 if root not in responding:
@@ -110,13 +109,18 @@ class Watcher:
                 )
             except OSError as error:
                 limit = "; raise fs.inotify.max_user_instances" if error.errno == errno.EMFILE else ""
-                self.unwatchable[root] = f"{error.strerror}{limit}"
+                unwatchable[root] = f"{error.strerror}{limit}"
             except NotResponding:
-                self.unwatchable[root] = "its disk does not respond"
+                unwatchable[root] = "its disk does not respond"
             except RuntimeError:
-                self.unwatchable[root] = "no further thread can be started"
-            if sys.platform != "linux" or root in self.unwatchable:
+                unwatchable[root] = "no further thread can be started"
+            if sys.platform != "linux" or root in unwatchable:
                 self._handler.dispatch(TreeChanged(root))
+        self.unwatchable = unwatchable
+
+    def _emitters(self) -> list[DirtyFolderEmitter]:
+        """Return the emitters, from a copy of watchdog's set: other threads read them while it changes."""
+        return [each for each in self._observer.emitters.copy() if isinstance(each, DirtyFolderEmitter)]
 
     def rescan(self) -> None:
         """Report every root as changed, and watch its folders again."""

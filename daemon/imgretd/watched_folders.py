@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from imgret import disk_calls, inputs
 from imgret.config import Settings
@@ -42,7 +42,10 @@ def slept() -> float:
 
 
 class Folders:
-    """Passes watched folders to the reconciler, and marks them as dirty by timers. Not thread-safe."""
+    """Passes watched folders to the reconciler, and marks them as dirty by timers.
+
+    Methods are called on one thread; any thread may read the properties.
+    """
 
     def __init__(self, reconciler: Reconciler, awake: Clock = time.monotonic, slept: Clock = slept) -> None:
         self._reconciler = reconciler
@@ -65,23 +68,27 @@ class Folders:
     @property
     def unwatched(self) -> int:
         """Return how many folders the kernel cannot watch (`fs.inotify.max_user_watches`); they are polled."""
-        return self._watcher.unwatched if self._watcher is not None else 0
+        watcher = self._watcher  # read once: `configure` replaces it on another thread
+        return watcher.unwatched if watcher is not None else 0
 
     @property
     def unwatchable(self) -> list[str]:
         """Return messages about folders that cannot be watched and are scanned every few seconds instead."""
-        found = self._watcher.unwatchable if self._watcher is not None else {}
+        watcher = self._watcher
+        found = watcher.unwatchable if watcher is not None else {}
         return [f"{os.fsdecode(path)} is scanned by a timer: {reason}" for path, reason in found.items()]
 
     @property
     def silent(self) -> list[bytes]:
         """Return the watched folders whose disks do not respond."""
-        return sorted({*silent_disks(), *(self._watcher.silent if self._watcher is not None else [])})
+        watcher = self._watcher
+        return sorted({*silent_disks(), *(watcher.silent if watcher is not None else [])})
 
     @property
     def heartbeat(self) -> float:
         """Return when the watching thread that has been inactive longest was last active (monotonic clock)."""
-        return self._watcher.heartbeat if self._watcher is not None else time.monotonic()
+        watcher = self._watcher
+        return watcher.heartbeat if watcher is not None else time.monotonic()
 
     def configure(self, store: Store, settings: Settings) -> None:
         """Watch exactly the configured folders, and scan all of them now, because a new disk may be accepted.
@@ -90,7 +97,7 @@ class Folders:
         """
         rules = Exclude(settings.exclude, hidden=settings.hidden)
         wanted = self._resolved([inputs.path_bytes(folder) for folder in settings.folders], store.roots.all())
-        watched = {path: _watched(store, path, watch=True) for path in _outermost(wanted)}
+        watched = {path: _watched(store, path, watch=True) for path in paths.outermost(wanted)}
         for root in store.roots.all():
             if root.watched and not any(is_in(path, root.path) for path in watched):
                 store.roots.add(root.path, watched=False)
@@ -122,7 +129,7 @@ class Folders:
         for path in self._by_timer:
             self._reconciler.touch_tree(path)
 
-    def scan_once(self, store: Store, paths: Iterable[bytes]) -> None:
+    def scan_once(self, store: Store, paths: Sequence[bytes]) -> None:
         """Scan these folders once now, whether they are watched or not."""
         for path in paths:
             if not any(is_in(path, known) for known in self._watched):
@@ -200,12 +207,3 @@ def _watched(store: Store, path: bytes, *, watch: bool) -> WatchedFolder:
     if watch and not inside and not root.watched:
         root = store.roots.add(root.path, watched=True)
     return WatchedFolder(path, root, inside)
-
-
-def _outermost(paths: Iterable[bytes]) -> list[bytes]:
-    """Return the paths that are not inside another one."""
-    found: list[bytes] = []
-    for path in sorted(set(paths)):
-        if not any(is_in(path, other) for other in found):
-            found.append(path)
-    return found

@@ -21,7 +21,6 @@ def backup(
 
     The daemon and other commands can use the index meanwhile.
     """
-
     here = session()
     target = os.path.abspath(os.path.expanduser(to))
     if target != inputs.clean_text(target):

@@ -88,7 +88,8 @@ def _folders(value: str) -> Iterator[str]:
     above, name = os.path.split(value)
     try:
         with os.scandir(os.path.expanduser(above) or ".") as entries:
-            found = sorted(entry.name for entry in entries if entry.is_dir())
+            # Not `entry.is_dir()`: it raises for a link that cannot be followed.
+            found = sorted(entry.name for entry in entries if os.path.isdir(entry))
     except OSError:
         return
     for folder in found:

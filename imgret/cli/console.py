@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from imgret.errors import ImgretError
 from imgret.terminal.clean import clean, escaped
 
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
 
 def out(data: bytes) -> None:
     """Write bytes to stdout unchanged. Raises SystemExit if the reader has closed the pipe (`| head`)."""
@@ -96,6 +98,14 @@ def print_error(error: ImgretError, program: str = "imgret") -> None:
 def counted(count: int, noun: str) -> str:
     """Return a number and a noun, such as `1 photo` or `2 photos`; the plural is formed with an s."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def bytes_text(count: int) -> str:
+    """Return a number of bytes with three digits at most: `3.2 MB`."""
+    amount, unit = float(count), 0
+    while amount >= 999.5 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.1f} {_UNITS[unit]}" if unit and amount < 99.95 else f"{amount:.0f} {_UNITS[unit]}"
 
 
 def shown(path: bytes) -> str:

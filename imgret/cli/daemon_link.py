@@ -10,20 +10,18 @@ from typing import Any
 from imgret.cli import console
 from imgret.cli.progress import bar
 from imgret.cli.session import Session
-from imgret.client.running import STATUS_SECONDS, daemon_status, request_if_running
+from imgret.client.running import daemon_status, request_if_running
 from imgret.client.socket_client import Connection, request
-
-QUICK = STATUS_SECONDS
 
 
 def daemon_state(here: Session) -> dict[str, Any] | None:
     """Return the state that the daemon reports; None if no daemon serves this index."""
-    return daemon_status(here.places.socket, here.places.index, QUICK)
+    return daemon_status(here.places.socket, here.places.index)
 
 
 def notify_daemon(here: Session, method: str, params: dict[str, Any]) -> bool:
     """Send a request to the daemon of this index. Return False if there is none."""
-    return request_if_running(here.places.socket, here.places.index, method, params, QUICK)
+    return request_if_running(here.places.socket, here.places.index, method, params)
 
 
 def command_daemon(here: Session, method: str) -> None:

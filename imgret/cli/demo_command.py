@@ -55,8 +55,8 @@ def demo(
             scan_folders(here, store, [os.fsencode(pictures)])
             describe(here, store)
             service = SearchService(store, here.settings, here.places)
+            for_people = sys.stdout.isatty()
             for query in QUERIES:
-                for_people = sys.stdout.isatty()
                 console.out_line(f'\nimgret query {"" if for_people else "--json "}-k 3 "{query}"')
                 found = service.search(SearchRequest(text=query, limit=3, format="json"))
                 console.messages(found.notes)

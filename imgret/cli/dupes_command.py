@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from imgret.search.duplicates import Group, Library
     from imgret.store.interface import Store
 
-LEAST, DEFAULT = (
-    0.8,
-    0.88,
-)  # similarities; `looks.COPY` is the default. Below 0.8, different photos are similar.
+LEAST = 0.8  # similarity; below it, different photos are similar
+DEFAULT = 0.88  # `looks.COPY`
 MANY = 200_000  # photos, from which on a message announces that comparing takes minutes
 
 
@@ -57,7 +55,6 @@ def dupes(
             f"--min-similarity {min_similarity:g}: a similarity is between {LEAST} and 1",
             "Higher finds fewer and more similar copies.",
         )
-    from imgret.cli.duplicate_lines import bytes_text
     from imgret.search.duplicates import Library
 
     with session().index() as store:
@@ -75,7 +72,7 @@ def dupes(
     console.flush()
     console.message(
         f"{console.counted(groups, 'group')}, {console.counted(photos, 'photo')};"
-        f" all but the best of each group take {bytes_text(spare)}"
+        f" all but the best of each group take {console.bytes_text(spare)}"
     )
 
 

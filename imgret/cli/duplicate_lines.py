@@ -13,8 +13,6 @@ from imgret.search.hit_json import VERSION, taken
 from imgret.search.hit_json import path as path_fields
 from imgret.terminal.clean import clean, escaped
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-
 
 def json_line(number: int, group: Group) -> bytes:
     """Return a group as one JSON object; `number` counts the groups from 1."""
@@ -35,16 +33,8 @@ def text_lines(group: Group) -> Iterator[str]:
         date = (taken(facts.taken_at) or "")[:10] if facts else ""
         marks = ["offline"] * (not copy.online) + ["note"] * copy.has_note
         name, folder = os.path.basename(copy.path), console.shown(os.path.dirname(copy.path))
-        columns = f"{size:>13} {bytes_text(copy.size):>8}  {date:10}  {clean(name)}  {folder}"
+        columns = f"{size:>13} {console.bytes_text(copy.size):>8}  {date:10}  {clean(name)}  {folder}"
         yield columns + (f"  ({', '.join(marks)})" if marks else "")
-
-
-def bytes_text(count: int) -> str:
-    """Return a number of bytes with three digits at most: `3.2 MB`."""
-    amount, unit = float(count), 0
-    while amount >= 999.5 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{amount:.1f} {_UNITS[unit]}" if unit and amount < 99.95 else f"{amount:.0f} {_UNITS[unit]}"
 
 
 def _fields(copy: Copy) -> dict[str, object]:

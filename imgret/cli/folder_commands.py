@@ -40,7 +40,7 @@ def add(
     here = session()
     wanted = folders(paths)
     have = {_resolved(folder) for folder in here.settings.folders}
-    added = [_shortened(path) for path in wanted if path not in have]
+    added = [_decoded(path) for path in wanted if path not in have]
     before = [] if same_as is None else _move(here, wanted, inputs.path_bytes(same_as), separate=separate)
     if separate:
         _separate(here, wanted)
@@ -125,7 +125,6 @@ def remove(
 
 def list_folders() -> None:
     """List the folders that are watched or were indexed."""
-
     here = session()
     seen = {_resolved(folder) for folder in here.settings.folders}
     if exists(here.places.index):
@@ -141,7 +140,8 @@ def _resolved(folder: str) -> bytes:
     return disk_calls.resolved(inputs.path_bytes(folder))
 
 
-def _shortened(path: bytes) -> str:
+def _decoded(path: bytes) -> str:
+    """Return a path as the text for the configuration. Raises UsageError if it is not UTF-8."""
     try:
         return path.decode()
     except UnicodeDecodeError:

@@ -78,15 +78,23 @@ class HitFormat:
             from imgret.cli.hit_text import lines_read  # here, because it imports socket
 
             value = lines_read(hit)
+        elif name == "place":
+            from imgret.stages.place import written
+
+            value = written(value)
         return clean(_text(value)).encode("utf-8", "replace")
 
 
 def _text(value: Any) -> str:
-    """Return a value as people write it, with commas between the members of a list: `dog: 2, cat: 1`."""
+    """Return a value as people write it, with commas between the members of a list: `dog: 2, cat: 1`.
+
+    Members without a value, such as a title that is not there, are left out.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(map(_text, value))
+        return ", ".join(filter(None, map(_text, value)))
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_text(each)}" for key, each in value.items())
-    return str(value)
+        texts = {key: _text(each) for key, each in value.items()}
+        return ", ".join(f"{key}: {text}" for key, text in texts.items() if text)
+    return "" if value is None else str(value)

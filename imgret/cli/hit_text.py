@@ -27,7 +27,7 @@ class TextStyle:
     """What the terminal can show, and what paths are relative to."""
 
     def __init__(self, folder: bytes, home: bytes, *, coloured: bool, linked: bool, query: str) -> None:
-        """`folder` is the working directory; words of `question` are highlighted."""
+        """`folder` is the working directory; words of `query` are highlighted."""
         self.folder = folder
         self.home = home
         self.coloured = coloured
@@ -64,8 +64,8 @@ def hit_lines(hit: Mapping[str, Any], path: bytes, style: TextStyle) -> str:
     if note and note != title:
         lines.append(f"{style.paint('note:', _DIM)} {_marked(str(note), style)}")
     facts = [why] if (why := ", ".join(map(str, hit.get("why") or ()))) else []
-    if hit.get("taken_at"):
-        facts.append(str(hit["taken_at"])[: _DATE_LENGTH.get(str(hit.get("taken_precision")), 10)])
+    if date := date_text(hit):
+        facts.append(date)
     if copies := hit.get("copies"):
         facts.append("1 copy" if copies == 1 else f"{copies} copies")
     if hit.get("online") is False:
@@ -78,6 +78,11 @@ def hit_lines(hit: Mapping[str, Any], path: bytes, style: TextStyle) -> str:
 def lines_read(hit: Mapping[str, Any]) -> list[str]:
     """Return the lines of text that stand in the photo of a hit, without their boxes."""
     return [str(line["text"]) for line in hit.get("text") or ()]
+
+
+def date_text(hit: Mapping[str, Any]) -> str:
+    """Return the day, or the month or year if no more is known; empty without a date."""
+    return str(hit.get("taken_at") or "")[: _DATE_LENGTH.get(str(hit.get("taken_precision")), 10)]
 
 
 def shortened(path: bytes, style: TextStyle) -> bytes:

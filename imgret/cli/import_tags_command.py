@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from imgret.photo import Tag
     from imgret.store.interface import Store
 
-_SHOWN_PATH = 120
-_SHOWN_TAG = 40  # characters of a tag in such a message
 _SHOWN = 300  # characters of a message about a bad line
+_SHOWN_PATH, _SHOWN_TAG = 120, 40  # characters of a path and of a tag in it
 _BATCH = 500  # photos per transaction
 
 _Import = tuple[int, list["Tag"]]  # content, tags
@@ -42,8 +41,9 @@ def import_tags(
 ) -> None:
     """Import keywords, people or albums of photos from JSON lines.
 
-    A line is {"path": "a.jpg", "tags": ["one", "two"], "kind": "keyword"}. The kind is keyword, person or album. `imgret query keyword:NAME` finds the photos. Imported tags are kept when photos
-    are described again. Bad lines are reported and skipped, and the command then exits with 1.
+    A line is {"path": "a.jpg", "tags": ["one", "two"], "kind": "keyword"}. The kind is keyword, person or album.
+    `imgret query keyword:NAME` finds the photos. Imported tags are kept when photos are described again. Bad lines are
+    reported and skipped, and the command then exits with 1.
     """
     here = session()
     bad = changed = photos = 0

@@ -95,7 +95,6 @@ def index(
 
 def _known_folders(here: Session) -> list[bytes]:
     """Return the folders of the configuration and those that were indexed before, without nested ones."""
-
     found = [disk_calls.resolved(inputs.path_bytes(folder)) for folder in here.settings.folders]
     if exists(here.places.index):
         with here.index() as store:

@@ -19,7 +19,7 @@ from imgret.cli.index_report import (
 )
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session
-from imgret.client.socket_client import Connection
+from imgret.client.socket_client import Connection, NoDaemon
 from imgret.disk_calls import NotResponding
 from imgret.errors import DaemonError, Exit
 
@@ -37,13 +37,15 @@ def index_by_daemon(here: Session, wanted: list[bytes]) -> int | None:
     if not there:
         return int(Exit.NO_HITS)
     try:
-        with bar("The daemon") as advance:
-            state = _wait_for_daemon(here, there, advance)
+        daemon = Connection(here.places.socket)
+    except NoDaemon:  # it has ended meanwhile
+        return None
+    try:
+        with daemon, bar("The daemon") as advance:
+            state = _wait_for_daemon(here, daemon, there, advance)
     except KeyboardInterrupt:
         console.message("no longer waiting; the daemon continues")
         return int(Exit.INTERRUPTED)
-    if state is None:
-        return None
     with here.index() as store:
         failed = failed_below(store, there)
         if not state["waits_for"]:
@@ -92,36 +94,33 @@ def _report_blocked(state: dict[str, Any]) -> int:
     return int(Exit.NO_HITS)
 
 
-def _wait_for_daemon(here: Session, wanted: list[bytes], advance: Advance) -> dict[str, Any] | None:
+def _wait_for_daemon(
+    here: Session, daemon: Connection, wanted: list[bytes], advance: Advance
+) -> dict[str, Any]:
     """Have the daemon scan folders and describe their photos, and wait until it is done.
 
     Return the last result of the method `looked` (`imgretd.methods`), and `pending`: the number of photos of these
-    folders that are left, which is above 0 only if the daemon waits or has a problem. Return None if no daemon
-    serves this index.
+    folders that are left, which is above 0 only if the daemon waits or has a problem. Raises NoDaemon if it has ended.
     """
-
-    if daemon_state(here) is None:
-        return None
-    with Connection(here.places.socket) as daemon:
-        job = daemon.request("index", {"paths": [os.fsdecode(path) for path in wanted]}).get("job")
-        if job is None:
-            raise DaemonError("the daemon is older than this command", "Restart the daemon.")
-        console.message(f"passed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
-        request: int | None = None  # of the photos that were due when the scan was complete
-        most = 0
-        with here.index() as store:
-            while True:
-                looked: dict[str, Any] = daemon.request("looked", {"job": job})
-                began = time.monotonic()
-                waiting = store.summary.waiting_stages()
-                if request is None and not looked["looking"] and not looked["waits_for"]:
-                    request = store.work.request(wanted, waiting)
-                if request is None:
-                    left = len(store.summary.pending_below(wanted, waiting))
-                else:  # photos and notes that come later belong to no request, or to another one
-                    left = store.work.left_of(request, waiting)
-                most = max(most, left)
-                advance(most - left, most or None, "scanning folders" if request is None else "")
-                if (request is not None and not left) or looked["waits_for"] or looked["problem"]:
-                    return {**looked, "pending": left}
-                time.sleep(max(POLL_SECONDS, 5 * (time.monotonic() - began)))
+    job = daemon.request("index", {"paths": [os.fsdecode(path) for path in wanted]}).get("job")
+    if job is None:
+        raise DaemonError("the daemon is older than this command", "Restart the daemon.")
+    console.message(f"passed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
+    request: int | None = None  # of the photos that were due when the scan was complete
+    most = 0
+    with here.index() as store:
+        while True:
+            looked: dict[str, Any] = daemon.request("looked", {"job": job})
+            began = time.monotonic()
+            waiting = store.summary.waiting_stages()
+            if request is None and not looked["looking"] and not looked["waits_for"]:
+                request = store.work.request(wanted, waiting)
+            if request is None:
+                left = len(store.summary.pending_below(wanted, waiting))
+            else:  # photos and notes that come later belong to no request, or to another one
+                left = store.work.left_of(request, waiting)
+            most = max(most, left)
+            advance(most - left, most or None, "scanning folders" if request is None else "")
+            if (request is not None and not left) or looked["waits_for"] or looked["problem"]:
+                return {**looked, "pending": left}
+            time.sleep(max(POLL_SECONDS, 5 * (time.monotonic() - began)))

@@ -93,7 +93,6 @@ def report_unread(store: Store) -> None:
 
 def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
     """Return the photos below these folders that could not be read or described."""
-
     return [
         failure
         for failure in store.failures.all(MOST_FAILURES)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from imgret.geography.gazetteer import Place
     from imgret.store.interface import Store
 
 MOST = 10  # rows of a section, except years
@@ -17,7 +18,7 @@ _TAGS = (("objects", "object"), ("topics", "topic"), ("keywords", "keyword"), ("
 def library_stats(store: Store, most: int = MOST) -> dict[str, list[tuple[str, int]]]:
     """Return title -> (value, number of photos), most first, years ascending. Copies are counted once."""
     sections = {"years": [(str(year), count) for year, count in store.facets.photos_by_year()]}
-    sections["places"] = _places(store)[:most]
+    sections["places"] = [(place_text(place), photos) for place, photos in counted_places(store)[:most]]
     sections["cameras"] = store.facets.photos_by_camera(most)
     kinds = store.facets.kinds()
     for title, kind in _TAGS:
@@ -25,12 +26,19 @@ def library_stats(store: Store, most: int = MOST) -> dict[str, list[tuple[str, i
     return sections
 
 
-def _places(store: Store) -> list[tuple[str, int]]:
-    from imgret.stages.place import STAGE, written
+def counted_places(store: Store) -> list[tuple[Place, int]]:
+    """Return the places where photos were taken, each with the number of photos, most first. Copies are counted once."""
+    from imgret.stages.place import STAGE
 
-    found = [
-        (written(msgspec.structs.asdict(place)), count)
-        for payload, count in store.facets.payloads(STAGE.name)
-        if (place := STAGE.decode(payload)) is not None
-    ]
-    return sorted(found, key=lambda row: (-row[1], row[0]))
+    decoded = ((STAGE.decode(payload), photos) for payload, photos in store.facets.payloads(STAGE.name))
+    return sorted(
+        ((place, photos) for place, photos in decoded if place is not None),
+        key=lambda row: (-row[1], msgspec.structs.astuple(row[0])),
+    )
+
+
+def place_text(place: Place) -> str:
+    """Return a place as people write it."""
+    from imgret.stages.place import written
+
+    return written(msgspec.structs.asdict(place))

@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_imgret_error
-from imgret.cli.daemon_link import QUICK, daemon_state
+from imgret.cli.daemon_link import daemon_state
 from imgret.cli.json_lines import PhotoLine, numbered_lines, opened, photo_line
 from imgret.cli.session import Session, absolute
+from imgret.client.running import STATUS_SECONDS
 from imgret.client.socket_client import request
 from imgret.config import Settings
 from imgret.errors import Exit, ImgretError, UsageError
@@ -21,7 +22,6 @@ from imgret.weights import WORDLLAMA
 
 BATCH = 500  # notes per transaction
 SHOWN = 300  # characters of a message about a bad line
-
 
 _Numbered = tuple[int, tuple[int, str | None]]  # line number, (content, note)
 
@@ -57,14 +57,14 @@ def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
     if not contents or not read_notes(here.settings):
         return
     state = daemon_state(here)
-    if state is not None and "pid" in state:
-        request(here.places.socket, "retry", {}, QUICK)
-        if state.get("paused"):
-            console.message(
-                "the note is found by its words now, and by its meaning when the daemon is resumed: `imgret resume`"
-            )
-        return
     try:
+        if state is not None and "pid" in state:
+            request(here.places.socket, "retry", {}, STATUS_SECONDS)
+            if state.get("paused"):
+                console.message(
+                    "the note is found by its words now, and by its meaning when the daemon is resumed: `imgret resume`"
+                )
+            return
         left = _embedded_here(here, store, contents)
     except ImgretError as error:
         console.message(f"the note is found by its words now, but not yet by its meaning: {error.advice}")

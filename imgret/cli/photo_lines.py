@@ -73,19 +73,19 @@ def state_text(state: PhotoState, similar: Sequence[bytes] = ()) -> list[str]:
     """Return the state as lines of text for a person, without control characters."""
     facts = state.facts
     lines = [
-        f"{clean(state.path)}",
+        clean(state.path),
         f"  state    {state.state}" + (f": {state.reason}" if state.reason else ""),
     ]
-    lines += [f"  {label:<8} {clean(text)}" for label, text in stage_results.rows(state.shown)]
+    lines += [f"  {label:<8} {text}" for label, text in stage_results.rows(state.shown)]
     if state.note:
-        lines.append(f"  note     {clean(state.note)}")
+        lines.append(f"  note     {state.note}")
     if facts:
         cut = ", truncated: the end of the file is missing" if facts.truncated else ""
-        lines.append(f"  picture  {facts.width} x {facts.height} {clean(facts.format)}{cut}")
+        lines.append(f"  picture  {facts.width} x {facts.height} {facts.format}{cut}")
         if state.date is not None:
             lines.append(f"  taken    {dated(state.date)}{_SOURCES.get(state.date.source, '')}")
         if facts.camera:
-            lines.append(f"  camera   {clean(facts.camera)}")
+            lines.append(f"  camera   {facts.camera}")
         if facts.latitude is not None:
             lines.append(f"  gps      {facts.latitude:.5f}, {facts.longitude:.5f}")
     lines += [f"  also at  {clean(path)}" for path in state.other_paths]
@@ -93,5 +93,5 @@ def state_text(state: PhotoState, similar: Sequence[bytes] = ()) -> list[str]:
     if len(similar) > MOST_SIMILAR:
         lines.append(f"  similar  and {len(similar) - MOST_SIMILAR} more: `imgret dupes` lists them")
     for stage, identity in sorted(state.models.items()):
-        lines.append(f"  {stage:<8} by {clean(identity.name)} {clean(identity.revision[:19])}")
+        lines.append(f"  {stage:<8} by {identity.name} {identity.revision[:19]}")
     return [clean(line) for line in lines]

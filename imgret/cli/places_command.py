@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from imgret.cli import console
+from imgret.cli.library_stats import counted_places, place_text
 from imgret.cli.session import Session, session
 from imgret.errors import Exit
 from imgret.terminal.clean import clean
@@ -29,7 +30,7 @@ def places(
     """
     here = session()
     with here.index() as store:
-        every = _counted(store)
+        every = counted_places(store)
         found = [(place, photos) for place, photos in every if within is None or _is_in(place, within)]
         if not found:
             console.message(_reason(here, store, within if every else None))
@@ -39,21 +40,8 @@ def places(
             keys = {"v": 1, "photos": photos, **msgspec.structs.asdict(place)}
             console.out_json(msgspec.json.encode(keys))
         else:
-            from imgret.stages.place import written
-
-            console.out_line(f"{photos:7}  {clean(written(msgspec.structs.asdict(place)))}")
+            console.out_line(f"{photos:7}  {clean(place_text(place))}")
     console.flush()
-
-
-def _counted(store: Store) -> list[tuple[Place, int]]:
-    """Return the places, those with most photos first."""
-    from imgret.stages.place import STAGE
-
-    decoded = ((STAGE.decode(payload), photos) for payload, photos in store.facets.payloads(STAGE.name))
-    return sorted(
-        ((place, photos) for place, photos in decoded if place is not None),
-        key=lambda row: (-row[1], msgspec.structs.astuple(row[0])),
-    )
 
 
 def _is_in(place: Place, name: str) -> bool:

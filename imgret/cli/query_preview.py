@@ -10,7 +10,7 @@ from imgret.cli import console
 from imgret.cli.hit_output import HitOutput, hit_path
 from imgret.cli.hit_text import hit_lines, style_of
 from imgret.cli.query_session import search
-from imgret.decode.pool import DecodePool
+from imgret.cli.small_images import small_images
 from imgret.errors import PhotoError
 from imgret.terminal.probe import Capabilities, TerminalQuery
 from imgret.terminal.show import show
@@ -28,15 +28,13 @@ def preview_hits(params: dict[str, object], form: HitOutput) -> int:
     style = style_of(os.environ, folder, query)
     terminal = _terminal()
     columns = min(COLUMNS, shutil.get_terminal_size().columns)
-    with DecodePool(2, side=SIDE) as pool:
-        images = [(hit, pool.submit(hit_path(hit))) for hit in hits]
-        for hit, image in images:
-            console.out(hit_lines(hit, hit_path(hit), style).encode("utf-8", "replace"))
-            try:
-                console.out(show(image.result().pixels, columns, ROWS, terminal))
-            except PhotoError as error:
-                console.message(str(error))
-            console.flush()
+    for hit, image in zip(hits, small_images(map(hit_path, hits), SIDE), strict=True):
+        console.out(hit_lines(hit, hit_path(hit), style).encode("utf-8", "replace"))
+        if isinstance(image, PhotoError):
+            console.message(str(image))
+        else:
+            console.out(show(image, columns, ROWS, terminal))
+        console.flush()
     console.messages(output.notes)
     return int(output.exit)
 

@@ -14,7 +14,7 @@ from imgret.cli.quick_places import index_path, socket_path
 from imgret.client.protocol import OTHER_INDEX, Refused
 from imgret.client.socket_client import NoDaemon
 from imgret.client.socket_client import query as query_daemon
-from imgret.errors import UsageError
+from imgret.errors import DaemonError, Exit, UsageError
 
 TYPE_CHECKING = False  # importing typing takes 3 ms
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ def run(arguments: list[str]) -> int | None:
 
 def search_by_daemon(params: dict[str, object], form: HitOutput) -> int | None:
     """Search through the daemon; None when there is none, or when it does not serve our index."""
-    from imgret.errors import DaemonError
-
     path = socket_path()
     if not os.path.exists(path):
         return None
@@ -78,11 +76,9 @@ def search_by_daemon(params: dict[str, object], form: HitOutput) -> int | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more when it ends
         if not isinstance(error, BrokenPipeError):
             _message(f"imgret: the output cannot be written: {error.strerror}")
-            return 3
-    for note in (
-        *notes,
-        *form.remarks(output),
-    ):  # after the hits, which come first wherever stdout and stderr are read together
+            return int(Exit.INDEX)
+    # After the hits, which come first wherever stdout and stderr are read together.
+    for note in (*notes, *form.remarks(output)):
         _message(note)
     return int(code)
 

@@ -20,7 +20,7 @@ from imgret.cli.session import session
 from imgret.errors import Exit, ImgretError, PhotoError, UsageError
 
 if TYPE_CHECKING:
-    from imgret.decode.decoder_handle import Decoded
+    from imgret.terminal.fit import Pixels
 
 MOST = 500  # pictures of a page: some 15 MB
 SIDE, QUALITY = 512, 82  # of the inlined pictures: the longer side in pixels, JPEG quality
@@ -42,8 +42,8 @@ def report(
 ) -> None:
     """Write what queries find to one HTML page.
 
-    It has small pictures, captions and reasons. The page needs no other file and no network, and can be sent to somebody. It has the names of the files, but not their
-    folders, and no metadata of the pictures.
+    It has small pictures, captions and reasons. The page needs no other file and no network, and can be sent to somebody.
+    It has the names of the files, but not their folders, and no metadata of the pictures.
     """
     from imgret.cli.library_stats import library_stats
     from imgret.cli.query_session import search
@@ -99,24 +99,21 @@ def _check_target(target: bytes, file: str, *, overwrite: bool) -> None:
 
 def _images(paths: list[bytes]) -> list[bytes | None]:
     """Return a small JPEG of each photo, without metadata; None, after a message, for one that cannot be decoded."""
-    from imgret.decode.pool import DecodePool
+    from imgret.cli.small_images import small_images
 
     found: list[bytes | None] = []
-    with DecodePool(2, side=SIDE) as pool:
-        for image in [pool.submit(path) for path in paths]:
-            try:
-                found.append(_jpeg(image.result()))
-            except PhotoError as error:
-                console.message(str(error))
-                found.append(None)
+    for image in small_images(paths, SIDE):
+        if isinstance(image, PhotoError):
+            console.message(str(image))
+        found.append(None if isinstance(image, PhotoError) else _jpeg(image))
     return found
 
 
-def _jpeg(image: Decoded) -> bytes:
+def _jpeg(pixels: Pixels) -> bytes:
     from PIL import Image
 
     data = io.BytesIO()
-    Image.fromarray(image.pixels).save(data, "JPEG", quality=QUALITY, optimize=True)
+    Image.fromarray(pixels).save(data, "JPEG", quality=QUALITY, optimize=True)
     return data.getvalue()
 
 
@@ -128,11 +125,13 @@ def _write(target: bytes, data: bytes, file: str) -> None:
         with open(descriptor, "wb") as page:
             page.write(data)
         os.replace(temporary, target)
-    except OSError as error:
+    except BaseException as error:  # an interrupt, too: nothing is left behind
         if temporary:
             with suppress(OSError):
                 os.unlink(temporary)
-        raise _unwritable(file, error) from None
+        if isinstance(error, OSError):
+            raise _unwritable(file, error) from None
+        raise
 
 
 def _unwritable(file: str, error: OSError) -> ImgretError:

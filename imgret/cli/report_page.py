@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgret.cli.hit_text import lines_read
+from imgret.cli.hit_text import date_text, lines_read
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight, query_words
 
@@ -43,7 +43,7 @@ def page(
     date: str,
     stats: Mapping[str, Sequence[tuple[str, int]]],
 ) -> str:
-    """Return the page. `hits` are the JSON of the hits, `images` a JPEG of each (None: no picture), `names` their paths."""
+    """Return the page. `hits` are the JSON of the hits, `images` a JPEG of each (None: no picture), `names` their file names."""
     words = query_words(query)
     cards = [_card(hit, image, name, words) for hit, image, name in zip(hits, images, names, strict=True)]
     count = "1 photo" if len(hits) == 1 else f"{len(hits)} photos"
@@ -73,7 +73,7 @@ def _card(hit: Mapping[str, Any], image: bytes | None, name: bytes, words: froze
         parts.append(f"<p>{_marked(str(title), words)}</p>")
     if hit.get("note") and hit["note"] != title:
         parts.append(f"<p>{_marked(str(hit['note']), words)}</p>")
-    facts = [", ".join(map(str, hit.get("why") or ())), str(hit.get("taken_at") or "")[:10]]
+    facts = [", ".join(map(str, hit.get("why") or ())), date_text(hit)]
     parts.append(f'<p class="dim">{_text(" · ".join(filter(None, facts)))}</p>')
     return f'<li>{shown_image}<div class="about">{"".join(parts)}</div></li>\n'
 

@@ -25,8 +25,7 @@ class Session:
     places: Places
 
     def index(self, *, create: bool = False) -> Store:
-        """Open the index. Without `create`, raises IndexProblem if it is missing."""
-
+        """Open the index. Without `create`, raises IndexMissing if it is missing."""
         return open_store(self.places.index, create=create)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgret.cli import console
 from imgret.cli.session import Session, absolute, session
-from imgret.errors import Exit, IndexProblem, UsageError
-from imgret.store.factory import exists
+from imgret.errors import Exit, IndexMissing, UsageError
 from imgret.terminal.clean import clean
 
 if TYPE_CHECKING:
@@ -31,16 +32,16 @@ def show(
     from imgret.search.similar import near_duplicates
 
     here = session()
-    store = _index_if_any(here)
     all_described = True
-    for file in files:
-        state = photo_state(store, here.settings, absolute(file))
-        all_described &= state.state in (DESCRIBED, OFFLINE)
-        similar = near_duplicates(store, state.photo.content) if store and state.photo else []
-        if as_json:
-            console.out_line(state_line(state, similar))
-        else:
-            console.out_line("\n".join(state_text(state, similar)))
+    with _index_if_any(here) as store:
+        for file in files:
+            state = photo_state(store, here.settings, absolute(file))
+            all_described &= state.state in (DESCRIBED, OFFLINE)
+            similar = near_duplicates(store, state.photo.content) if store and state.photo else []
+            if as_json:
+                console.out_line(state_line(state, similar))
+            else:
+                console.out_line("\n".join(state_text(state, similar)))
     if not all_described:
         raise typer.Exit(Exit.NO_HITS)
 
@@ -102,7 +103,7 @@ def note(
                 console.message("no note")
                 for lost in store.notes.lost_notes(absolute(file)):
                     console.message(
-                        f'an earlier photo at this path had the note "{shortened(lost.text)}":'
+                        f'a photo that was replaced or deleted had the note "{shortened(lost.text)}":'
                         " `imgret note --forget FILE` discards it"
                     )
                 raise typer.Exit(Exit.NO_HITS)
@@ -110,46 +111,57 @@ def note(
                 before if not sys.stdout.isatty() else "\n".join(map(clean, before.splitlines()))
             )
             return
-        new = _edited(before or "") if edit else (None if clear else text)
-        write_notes(store, here.settings, [(content, new and inputs.clean_note(new))])
+        edited: AbstractContextManager[str | None] = (
+            _edited(before or "") if edit else nullcontext(None if clear else text)
+        )
+        with edited as new:
+            write_notes(store, here.settings, [(content, new and inputs.clean_note(new))])
         embed_now(here, store, [content])
 
 
 def _forget(store: Store, file: str) -> None:
-
     if not store.notes.forget_lost(absolute(file)):
         console.message(f"there is no note of an earlier photo at {file}")
         raise typer.Exit(Exit.NO_HITS)
 
 
-def _index_if_any(here: Session) -> Store | None:
+def _index_if_any(here: Session) -> AbstractContextManager[Store | None]:
     try:
         return here.index()
-    except IndexProblem:
-        if exists(here.places.index):
-            raise
-        return None
+    except IndexMissing:
+        return nullcontext()
 
 
-def _edited(before: str) -> str:
-    """Open `before` in the user's editor, and return the edited text."""
+@contextmanager
+def _edited(before: str) -> Iterator[str]:
+    """Open `before` in the user's editor, and yield the edited text. If the block fails, the text stays in a file."""
     import shlex
     import subprocess
     import tempfile
 
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.NamedTemporaryFile("w+", suffix=".txt", prefix="imgret-note-", encoding="utf-8") as file:
-        file.write(before)
-        file.flush()
+    descriptor, name = tempfile.mkstemp(suffix=".txt", prefix="imgret-note-")
+    kept = False
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(before)
         try:
-            status = subprocess.run([*shlex.split(editor), file.name], check=False).returncode
-        except OSError as error:
-            raise UsageError(
-                f"the editor {editor!r} cannot be started: {error.strerror}", "Set EDITOR."
-            ) from None
+            status = subprocess.run([*shlex.split(editor), name], check=False).returncode
+        except (OSError, ValueError) as error:  # ValueError: a quote without its partner
+            why = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"the editor {editor!r} cannot be started: {why}", "Set EDITOR.") from None
         if status:
             raise UsageError(f"the editor {editor!r} exited with {status}", "The note was not changed.")
-        with open(
-            file.name, encoding="utf-8", errors="replace"
-        ) as written:  # opened again because editors replace the file
-            return written.read()
+        with open(name, encoding="utf-8", errors="replace") as file:  # by its name: editors replace the file
+            text = file.read()
+        try:
+            yield text
+        except BaseException:
+            kept = text != before
+            if kept:
+                console.message(f"the note was not saved; its text is in {name}")
+            raise
+    finally:
+        if not kept:
+            with suppress(FileNotFoundError):
+                os.unlink(name)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from imgret.cli import console
+from imgret.cli.index_report import MOST_FAILURES
 from imgret.cli.session import Session
 from imgret.disk_calls import DiskCall, NotResponding
 from imgret.store import paths
@@ -29,7 +30,9 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
     rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
     folders = []
     with here.index() as store:
-        large = [f.path for f in store.failures.all() if any(text in f.error for text in _TOO_LARGE)]
+        large = [
+            f.path for f in store.failures.all(MOST_FAILURES) if any(text in f.error for text in _TOO_LARGE)
+        ]
         for root in store.roots.all():
             if not root.online:
                 continue
@@ -86,7 +89,7 @@ def skipped_text(folders: list[dict[str, Any]]) -> list[str]:
 def _row(count: int, what: str, why: str) -> str:
     if not count:
         return ""
-    return f"  {count} {what}{'' if count == 1 else 's'}" + (f": {why}" if why else "")
+    return f"  {console.counted(count, what)}" + (f": {why}" if why else "")
 
 
 def _extensions(found: Mapping[str, int]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from imgret.cli import console
 from imgret.cli.index_report import NO_FOLDERS, shortened, unread_message
 from imgret.stage_progress import stage_lines
+from imgret.store.policy import MAX_ATTEMPTS
 from imgret.terminal.clean import clean
 
 
@@ -34,7 +35,7 @@ def status_text(fields: dict[str, Any]) -> list[str]:
         aside = (
             "no more automatic retries: `imgret retry`"
             if failure["again_at"] is None
-            else f"try {failure['attempts']} of 5"
+            else f"try {failure['attempts']} of {MAX_ATTEMPTS}"
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
     if fields["unread_metadata"]:

@@ -24,7 +24,7 @@ def tag(
     The index keeps them beside those of the file, which stays as it is. `imgret query keyword:NAME` finds the photo.
     """
     from imgret.cli.note_command import photo_content
-    from imgret.own_tags import change_keywords, own_keywords
+    from imgret.own_tags import change_keywords, own_keywords, own_tags
 
     if remove and not keywords:
         raise UsageError("name the keywords to remove", f"`imgret tag {file}` shows them.")
@@ -33,7 +33,15 @@ def tag(
         content = photo_content(store, here.settings, absolute(file))
         if keywords:
             add, drop = ([], keywords) if remove else (keywords, [])
-            change_keywords(store, content, add, drop)
+            missing = change_keywords(store, content, add, drop)
+            of_file = {label.casefold() for label in own_tags(store, content).file_keywords}
+            for label in missing:
+                if label.casefold() in of_file:
+                    console.message(f"{label} is a keyword of the file, which stays as it is")
+                else:
+                    console.message(f"{label} is no keyword of yours")
+            if missing and len(missing) == len(drop):
+                raise typer.Exit(Exit.NO_HITS)
             return
         found = own_keywords(store, content)
     for keyword in found:

@@ -11,7 +11,7 @@ STATUS_SECONDS = 5.0  # a daemon reports its state at once, even while it is wor
 
 
 def daemon_status(socket: str, index: str, timeout: float = STATUS_SECONDS) -> dict[str, Any] | None:
-    """The state that the daemon at `socket` reports; `index` is the path of its index. None if there is none or it serves another index.
+    """Return the state that the daemon at `socket` reports; None if there is none, or if it serves another index than `index`.
 
     A daemon that does not respond within `timeout` seconds has the state "silent" and a `problem`.
     """
@@ -27,7 +27,7 @@ def daemon_status(socket: str, index: str, timeout: float = STATUS_SECONDS) -> d
 def request_if_running(
     socket: str, index: str, method: str, params: dict[str, Any], timeout: float = STATUS_SECONDS
 ) -> bool:
-    """Send one request to the daemon that serves `store`. Return False if there is no such daemon.
+    """Send one request to the daemon that serves `index`. Return False if there is no such daemon.
 
     `timeout` applies to its status, in seconds. Raises Refused or DaemonError if the request itself fails.
     """

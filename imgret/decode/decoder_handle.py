@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from imgret.confined_process import ConfinedProcess, ProcessLost
 from imgret.decode.decode_request import DecodeRequest
 from imgret.decode.decoder_process import LENGTH, LENGTHS, WorkerReply
+from imgret.decode.perceptual import LOOK_BYTES
 from imgret.errors import FileChanged, ImgretError, PhotoError
 from imgret.photo import Facts, Metadata
 
+_HASH_BYTES = 32
 _LONGEST_REPLY = 4 << 20  # bytes; metadata has at most 220,000 characters
 
 
@@ -24,8 +26,9 @@ class Decoded(Struct, frozen=True, eq=False):
 
     facts: Facts
     pixels: NDArray[np.uint8]  # (height, width, 3), RGB, upright, long side at most the pool's `side`
-    pixel_hash: bytes  # 32-byte BLAKE3 of width and height (u32, little-endian) and the pixels, row by row
-    signature: bytes  # `perceptual.look`
+    # 32-byte BLAKE3 of width and height (u32, little-endian) and the pixels, row by row; empty without pixels
+    pixel_hash: bytes
+    signature: bytes  # `perceptual.look`; empty without pixels
     seconds: float = 0.0  # that decoding took
     metadata: Metadata = Metadata()
 
@@ -72,6 +75,8 @@ class Worker:
             problem = os.fsdecode(reply.problem) or "the decoder reported no reason"
             kind = FileChanged if reply.changed else PhotoError
             return kind(problem, os.fsdecode(reply.hint), transient=reply.transient)
+        if bool(pixels.size) != request.with_pixels:
+            raise ProcessLost(late=False)
         shape = reply.height, reply.width, 3
         took = time.monotonic() - (self._process.deadline - seconds)
         metadata = reply.metadata or Metadata()
@@ -92,6 +97,11 @@ class Worker:
             reply = msgspec.msgpack.decode(packed, type=WorkerReply)
         except msgspec.MsgspecError:
             raise ProcessLost(late=False) from None
-        if reply.width * reply.height * 3 != pixels_length or min(reply.width, reply.height) < 0:
+        sizes = (_HASH_BYTES, LOOK_BYTES) if pixels_length else (0, 0)
+        if (
+            reply.width * reply.height * 3 != pixels_length
+            or min(reply.width, reply.height) < 0
+            or (len(reply.pixel_hash), len(reply.signature)) != sizes
+        ):
             raise ProcessLost(late=False)
         return reply, pixels

@@ -4,9 +4,9 @@
 libraries that parse untrusted files. Here a crash, a hang or a decompression bomb fails one file only. The process is
 restricted by `sandbox` and exits with its parent.
 
-Protocol, over pipes, integers little-endian. Request: its length (u32), a `DecodeRequest` as MessagePack. Reply: lengths of the `WorkerReply` and of the pixels (u32, u32), the `WorkerReply` as
-MessagePack, the pixels row by row. The first reply is sent before any request and has no facts: it reports that the
-process is ready and which sandbox mechanisms are in effect.
+Protocol, over pipes, integers little-endian. Request: its length (u32), a `DecodeRequest` as MessagePack. Reply: the lengths
+of the `WorkerReply` and of the pixels (u32, u32), the `WorkerReply` as MessagePack, the pixels row by row. The first reply is
+sent before any request and has no facts: it reports that the process is ready and which sandbox mechanisms are in effect.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def main(arguments: list[str]) -> None:
         try:
             image = read(request, limits)
             pixels = image.pixels
-            digest = blake3(LENGTHS.pack(image.width, image.height)).update(pixels).digest()
+            whole = blake3(LENGTHS.pack(image.width, image.height)).update(pixels)
             reply = WorkerReply(
                 image.facts,
                 image.metadata,
                 image.width,
                 image.height,
-                pixel_hash=digest,
+                pixel_hash=whole.digest() if pixels else b"",
                 signature=image.signature,
             )
         except PhotoError as error:

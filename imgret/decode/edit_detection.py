@@ -31,9 +31,8 @@ def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
         return same
     if before.signature and after.signature and similarity(before.signature, after.signature) >= SAME_IMAGE:
         return True
-    return same_file and (
-        after.facts is None or after.facts.taken_at is None
-    )  # editors may drop the capture time; none adds one
+    # Editors may drop the capture time; none adds one.
+    return same_file and (after.facts is None or after.facts.taken_at is None)
 
 
 def same_shot(one: Facts, other: Facts) -> bool | None:

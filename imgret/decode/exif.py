@@ -11,6 +11,7 @@ import re
 from calendar import timegm
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from imgret.photo import Facts
 
@@ -59,19 +60,36 @@ def facts(kind: str, upright: tuple[int, int], image: Tags, photo: Tags, gps: Ta
     EXIF directories IFD0, Exif and GPS.
     """
     position = degrees(gps)
-    written = {tag: (image if tag == DATE_TIME else photo).get(tag) for tag in SUBSECONDS}
-    moment = taken_at(written.values())
-    of = next((tag for tag, value in written.items() if taken_at((value,)) is not None), None)
+    taken = capture_time(image, photo)
     return Facts(
         format=kind,
         width=upright[0],
         height=upright[1],
-        taken_at=moment,
+        taken_at=taken.at if taken else None,
         camera=camera(image.get(MAKE), image.get(MODEL)),
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
-        subsecond=subsecond(photo.get(SUBSECONDS[of])) if of is not None else None,
+        subsecond=taken.subsecond if taken else None,
     )
+
+
+class CaptureTime(NamedTuple):
+    """A time in EXIF."""
+
+    tag: int
+    at: int  # seconds since 1970, of the wall clock
+    written: str
+    subsecond: str | None  # see `subsecond`
+
+
+def capture_time(image: Tags, photo: Tags) -> CaptureTime | None:
+    """Return the first plausible time: the original, the digitized or the file's own; of IFD0 and the Exif directory."""
+    for tag, of_second in SUBSECONDS.items():
+        value = (image if tag == DATE_TIME else photo).get(tag)
+        at = taken_at([value])
+        if at is not None:
+            return CaptureTime(tag, at, text(value) or "", subsecond(photo.get(of_second)))
+    return None
 
 
 def valid_orientation(orientation: object) -> int:
@@ -134,7 +152,7 @@ def taken_at(candidates: Iterable[object]) -> int | None:
     at which it was taken, in whatever zone it is viewed. For the same reason a zone in the text is ignored.
     """
     for value in candidates:
-        moment = _moment(text(value) or "")
+        moment = moment_of(text(value) or "")
         if moment is not None and moment not in UNSET_CLOCK:
             return timegm(moment.timetuple())
     return None
@@ -146,7 +164,7 @@ def subsecond(value: object) -> str | None:
     return digits.rstrip("0") or "0" if digits.isascii() and digits.isdigit() else None
 
 
-def _moment(written: str) -> datetime | None:
+def moment_of(written: str) -> datetime | None:
     """Parse a date and time. An unreadable time becomes midnight; return None for an unreadable date."""
     if packed := _PACKED_DATE.match(written):
         year, month, day = map(int, packed.groups()[:3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgret.decode import exif
 from imgret.decode.exif import Tags
-from imgret.decode.metadata_dates import exif_date
+from imgret.decode.metadata_dates import exif_date, exif_date_problems
 from imgret.decode.metadata_texts import TITLE, description, names, separated, stars, stars_of_percent, text
 from imgret.photo import Metadata
 
@@ -33,7 +33,7 @@ def metadata(image: Tags, photo: Tags, gps: Tags) -> Metadata:
         copyright=text(image_text(image.get(_COPYRIGHT))),
         taken=exif_date(image, photo),
         position=exif.degrees(gps),
-        problems=exif.position_problems(gps),
+        problems=(*exif_date_problems(image, photo), *exif.position_problems(gps)),
     )
 
 

@@ -49,20 +49,36 @@ def written_date(value: object, source: str) -> PhotoDate | None:
 
 
 def exif_date(image: Tags, photo: Tags) -> PhotoDate | None:
-    """Return the capture time of EXIF: the original, the digitized or the file's own; of IFD0 and the Exif directory."""
-    for tag, subsecond in exif.SUBSECONDS.items():
-        value = (image if tag == exif.DATE_TIME else photo).get(tag)
-        at = exif.taken_at((value,))
-        if at is not None:
-            has_time = ":" in (exif.text(value) or "")[10:]
-            return PhotoDate(
-                at,
-                "exif",
-                "second" if has_time or at % _DAY else "day",
-                zone(exif.text(photo.get(_ZONES[tag]))),
-                exif.subsecond(photo.get(subsecond)),
-            )
-    return None
+    """Return the capture time of EXIF, see `exif.capture_time`, with its precision and zone."""
+    found = exif.capture_time(image, photo)
+    if found is None:
+        return None
+    has_time = ":" in found.written[10:] or found.at % _DAY
+    return PhotoDate(
+        found.at,
+        "exif",
+        "second" if has_time else "day",
+        zone(exif.text(photo.get(_ZONES[found.tag]))),
+        found.subsecond,
+    )
+
+
+def exif_date_problems(image: Tags, photo: Tags) -> tuple[str, ...]:
+    """Return a sentence if EXIF has dates and none of them can be used.
+
+    A text without a digit is none: EXIF writes unknown dates so.
+    """
+    if exif_date(image, photo) is not None:
+        return ()
+    values = [(image if tag == exif.DATE_TIME else photo).get(tag) for tag in exif.SUBSECONDS]
+    impossible = [
+        written
+        for written in (exif.text(value) or "" for value in values)
+        if any(map(str.isdigit, written)) and exif.moment_of(written) is None
+    ]
+    if not impossible:
+        return ()
+    return (f"has the date {impossible[0][:32]}, which is impossible or ambiguous, so it is not used",)
 
 
 def iptc_date(day: str, clock: str) -> PhotoDate | None:

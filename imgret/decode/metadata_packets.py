@@ -28,9 +28,8 @@ def xmp_packets(file: IO[bytes], image: Image.Image, tags: Tags) -> list[bytes]:
     `tags` is the main EXIF directory. Pillow finds XMP in most formats. In the others, raw formats among them, the
     file is searched for a packet (XMP Specification Part 3, 1.1: packet scanning).
     """
-    found = _bytes(tags.get(_XMP_TAG)) or _bytes(
-        image.info.get("xmp")
-    )  # a raw file's own, or that of its preview
+    # a raw file's own, or that of its preview
+    found = _bytes(tags.get(_XMP_TAG)) or _bytes(image.info.get("xmp"))
     if found:
         return [found, *_extension(image)]
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:

@@ -2,7 +2,9 @@
 
 A hash (`look`) has three parts. The *signature*, 8 x 8 coarse frequencies, finds candidates: its cosine survives crops and
 changes of contrast. The *detail*, the signs of 192 finer frequencies, confirms them: two beaches or two pages of text
-have similar signatures and different details. The *colour* distinguishes a red thing from a blue one of the same shape. A hash is never the only evidence that two files are equal.
+have similar signatures and different details. The *colour* distinguishes a red thing from a blue one of the same shape. A
+hash is never the only evidence that two files are equal.
+
 Pure functions without numpy: the decoder process computes one hash per photo.
 """
 
@@ -26,6 +28,7 @@ _FINE = 16  # frequencies, each way, of which the lowest _KEPT belong to the sig
 DETAIL_BITS = _FINE * _FINE - _KEPT * _KEPT
 DETAIL_BYTES = DETAIL_BITS // 8
 COLOUR_BYTES = 2
+LOOK_BYTES = SIGNATURE_BYTES + DETAIL_BYTES + COLOUR_BYTES
 
 _COSINES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * GRID)) for x in range(GRID)] for u in range(_KEPT)]
 
@@ -58,7 +61,8 @@ def colour(rgb: bytes) -> bytes:
         total += weight
         sums[0] += weight * chroma[0]
         sums[1] += weight * chroma[1]
-    return bytes(round(each / total) & 0xFF if total else 0 for each in sums)
+    # Pure red has 127.5, which would be rounded to 128: the byte of -128.
+    return bytes(max(-127, min(127, round(each / total))) & 0xFF if total else 0 for each in sums)
 
 
 def detail(grey: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """Read the Metadata of a photo: from its EXIF, IPTC and XMP, and from its sidecars. Runs in decoder processes only.
 
-Words and names of all sources are joined. Of a value that a photo has once (title, rating, ...), the first source counts: XMP
-sidecars, which programs write last (the one that was modified last, if there are two), then the photo's XMP, IPTC and EXIF, then Takeout's JSON. Dates have another order: EXIF
-comes first, because a camera wrote it. What cannot be read becomes a sentence in `Metadata.problems`.
+Words and names of all sources are joined. Of a value that a photo has once (title, rating, ...), the first source counts: the
+XMP sidecar that was modified last, other XMP sidecars, the photo's XMP, IPTC and EXIF, Takeout's JSON. Dates have another order:
+EXIF comes first, because a camera wrote it. What cannot be read becomes a sentence in `Metadata.problems`.
 """
 
 from __future__ import annotations
@@ -106,6 +106,8 @@ def _guarded(read: Callable[[], list[Metadata]], what: str, problems: list[str])
         problems.append(f"{what} {text(str(error), TITLE)}")
     except MemoryError:
         raise
+    except OSError as error:
+        problems.append(f"{what} cannot be read: {text(error.strerror or str(error), TITLE)}")
     except Exception as error:  # damaged files make parsers raise anything; the rest is still read
         problems.append(f"{what} cannot be read: {text(f'{type(error).__name__} {error}', TITLE)}")
     return []
@@ -163,7 +165,7 @@ def _is_json(sidecar: bytes) -> bool:
 
 
 def _read(sidecar: bytes) -> tuple[bytes | None, int]:
-    """Return the bytes of a sidecar, at most one more than its format allows, and when it was modified; None if it is not there."""
+    """Return the bytes of a sidecar, at most one more than allowed, and when it was modified; None if it is not there."""
     try:
         fd = os.open(sidecar, OPEN_FLAGS | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -67,9 +67,8 @@ def decoded_share(image: Image.Image, known: str, data: bytes) -> float:
     box = image.getbbox(alpha_only=False)
     if box is None:
         return 0.0
-    return (
-        image.height - box[1] if known == "BMP" else box[3]
-    ) / image.height  # BMP stores the bottom row first
+    rows = image.height - box[1] if known == "BMP" else box[3]  # BMP stores the bottom row first
+    return rows / image.height
 
 
 class _Scan:

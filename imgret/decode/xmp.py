@@ -7,6 +7,7 @@ entities need, are refused, and the size, the depth and the number of elements a
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
@@ -112,9 +113,9 @@ def _tree_of_damaged(packet: bytes, error: expat.ExpatError) -> _Element:
 
 
 def _find_rdf(root: _Element) -> _Element | None:
-    waiting = [root]
+    waiting = deque([root])
     while waiting:
-        element = waiting.pop(0)
+        element = waiting.popleft()
         if element.name == f"{RDF}RDF":
             return element
         waiting += element.children

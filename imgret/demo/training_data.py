@@ -53,9 +53,8 @@ _PREFIXES = (
 )
 _FILLERS = ("please", "nice", "old", "holiday", "garden", "somewhere", "big", "little", "dog", "beach", "my")
 
-Attributes = dict[
-    str, object
-]  # what a text states about a drawing: `colour`, `kind`, `ground`, and kind -> count
+# what a text states about a drawing: `colour`, `kind`, `ground`, and kind -> count
+Attributes = dict[str, object]
 
 
 def drawings(rng: random.Random, scenes: float, scale: float = 1.0) -> Iterator[draw.Drawing]:

@@ -192,9 +192,8 @@ def _karpathy(path: str, whole: _Document, images: str, wanted: str) -> Found:
         where, pictured = row
         splits.add(pictured.split)
         if wanted == ALL or pictured.split == wanted:
-            folder = (
-                pictured.filepath
-            )  # COCO's photos are in two folders, and users often have only one of them
+            # COCO's photos are in two folders, and users often have only one of them.
+            folder = pictured.filepath
             inside = os.path.isdir(os.path.join(images, folder))
             photo = os.path.join(folder, pictured.filename) if inside else pictured.filename
             yield Entry(photo, tuple(sentence.raw for sentence in pictured.sentences), where, photo)

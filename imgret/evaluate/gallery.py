@@ -163,7 +163,7 @@ def _save_file(store: Store, path: bytes, stages: Collection[str]) -> int | None
     now = int(time.time())
     try:
         seen = file_stat_of(os.stat(path))
-    except FileNotFoundError:
+    except OSError:  # there is no such file, or no file can have this name
         seen, stages = ABSENT, ()
     known = store.photos.find(path)
     if known is not None and known.gone_at is None and known.file_stat == seen and known.content is not None:

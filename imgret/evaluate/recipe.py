@@ -49,9 +49,8 @@ class Recipe(StrEnum):
     def rankings(self, ranks: Collection[str], has: Collection[str]) -> tuple[str, ...]:
         """Return those of `ranks` for which it has what they search, if the stages in `has` have results."""
         seen = "image" in has and "image" in self.stages
-        joined = (
-            self.has_text or "image" not in ranks
-        )  # of images alone, the joined ranking is that of the images
+        # Of images alone, the joined ranking is that of the images.
+        joined = self.has_text or "image" not in ranks
         able = {"vector": self.has_text, "words": self.has_text, "image": seen, "hybrid": joined}
         return tuple(rank for rank in ranks if able[rank])
 

@@ -69,8 +69,8 @@ def dataset(file: VectorFile, images: str, name: str) -> Dataset:
     if photos is None:
         if len(file.questions) != len(file.names):
             raise UsageError(
-                f"{file.path} has {len(file.questions)} questions for {len(file.names)} photos, and does not assign them"
-                " photo each belongs to",
+                f"{file.path} has {len(file.questions)} questions for {len(file.names)} photos, and does not name the"
+                " photo that each belongs to",
                 "Add an array photos (m,) with the name of each question's photo, or give the questions as JSON lines"
                 " to `imgret eval jsonl`.",
             )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 RADIUS_KM = 20.0  # where none is given
 _MOST_KM = 20_100.0  # half the way around the earth
-_RADIUS = re.compile(r"(\d+(?:\.\d+)?)\s*(km|m|mi)", re.IGNORECASE)
+_RADIUS = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(km|m|mi)", re.IGNORECASE)
 _KM = {"km": 1.0, "m": 0.001, "mi": 1.609344}
 _POINT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*[,\s]\s*([+-]?\d+(?:\.\d+)?)")
 
@@ -30,14 +30,16 @@ class CircleError(ValueError):
 
 def split(text: str) -> tuple[str, float | None]:
     """Return what stands before the radius, and the radius in km; None if there is none. Raises CircleError."""
-    before, comma, last = text.rpartition(",")
-    radius = _RADIUS.fullmatch(last.strip())
+    before, comma, last = (part.strip() for part in text.rpartition(","))
+    radius = _RADIUS.fullmatch(last)
     if not radius or not comma:
+        if _POINT.fullmatch(before):
+            raise CircleError(f"{last[:60]!r} is no radius", "Write 5km, 500m or 3mi behind the point.")
         return text.strip(), None
     km = float(radius[1]) * _KM[radius[2].lower()]
     if not 0 < km <= _MOST_KM:
         raise CircleError(f"a radius of {km:g} km", f"It is above 0, and at most {_MOST_KM:g} km.")
-    return before.strip(), km
+    return before, km
 
 
 def point(text: str) -> tuple[float, float] | None:

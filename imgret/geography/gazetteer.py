@@ -109,9 +109,11 @@ class Gazetteer:
         ]
         own = set(found)
         for code, name_here in self._elsewhere.get(wanted, ()):
-            cities = [town for town in self._by_name[folded(name_here)] if town.country_code == code]
-            city = max(cities, key=lambda town: town.population)
-            found.append(Match(city, self.country(city)))
+            # Other versions of the data may spell a city differently.
+            cities = [town for town in self._by_name.get(folded(name_here), ()) if town.country_code == code]
+            if cities:
+                city = max(cities, key=lambda town: town.population)
+                found.append(Match(city, self.country(city)))
         if area:
             found = [match for match in found if area in self._areas(match.town)]
         return sorted(

@@ -75,9 +75,7 @@ def in_batches(
             failure = error
         except ImgretError:
             raise
-        except (
-            BaseException
-        ) as error:  # third-party code may raise anything; it must fail a photo, not the run
+        except BaseException as error:  # third-party code raises anything; it costs a photo, not the run
             if must_propagate(error):
                 raise
             if is_device_lost(error):

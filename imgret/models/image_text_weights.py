@@ -90,10 +90,10 @@ class Checkpoint:
                 state[name] = self._places[name]
         tensors = _read(state, dtype)
         for name, tensor in tensors.items():
-            if tensor.shape != model.get_parameter(name).shape:
+            shape, needed = tuple(tensor.shape), tuple(model.get_parameter(name).shape)
+            if shape != needed:
                 raise WeightsError(
-                    f"{self.path} has {name} of shape {tuple(tensor.shape)}, but its config.json needs {tuple(model.get_parameter(name).shape)}",
-                    _HINT,
+                    f"{self.path} has {name} of shape {shape}, but its config.json needs {needed}", _HINT
                 )
         model.load_state_dict(tensors, strict=False, assign=True)
         model.requires_grad_(requires_grad=False)

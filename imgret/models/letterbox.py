@@ -75,7 +75,6 @@ def _samples(length: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.int
     """Return, for each of `wanted` samples, the positions before and after it, and the weight of the latter."""
     at = ((np.arange(wanted) + 0.5) * (length / wanted) - 0.5).astype(np.float32)
     before = np.floor(at).astype(np.intp)
-    weight = np.rint((at - before) * _ONE).astype(
-        np.int32
-    )  # also beyond the edge, where both pixels are the last one
+    # Also beyond the edge, where both pixels are the last one.
+    weight = np.rint((at - before) * _ONE).astype(np.int32)
     return before.clip(0, length - 1), (before + 1).clip(0, length - 1), weight

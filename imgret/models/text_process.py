@@ -33,9 +33,8 @@ LENGTH = struct.Struct("<I")
 SHORT_SIDE = 736  # pixels; smaller images are enlarged to it, because the detector was trained at this size
 MOST_PIXELS = 1280 * 1024  # of an enlarged image: its area decides the time and the memory
 LEAST_SIDE = 8  # pixels; no text is readable in a smaller image
-LEAST_CONTRAST = (
-    16  # of 255, between the darkest and the brightest value of any channel: below, nothing is readable
-)
+# of 255, between the darkest and the brightest value of any channel: below, nothing is readable
+LEAST_CONTRAST = 16
 STRIDE = 32  # the detector halves its input five times
 
 

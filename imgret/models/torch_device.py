@@ -77,7 +77,7 @@ def loading(path: str) -> Iterator[None]:
                 "Install the package that it names.",
             ) from error
         raise WeightsError(
-            f"{path} needs the package {error.name or error}", f"Install it: `pip install {error.name}`."
+            f"{path} needs the package {error.name}", f"Install it: `pip install {error.name}`."
         ) from error
     except WeightsError:
         raise

@@ -17,9 +17,8 @@ from imgret.models.model_protocols import Vectors
 from imgret.models.static_embedder import TokenMeans, load_tokenizer
 from imgret.photo import ModelIdentity
 
-TOKENIZER = os.path.join(
-    "tokenizers", "l2_supercat_tokenizer_config.json"
-)  # beside the folder of the weights
+# beside the folder of the weights
+TOKENIZER = os.path.join("tokenizers", "l2_supercat_tokenizer_config.json")
 _ADVICE = "Install it again: `pip install --force-reinstall wordllama`."
 
 

@@ -27,7 +27,7 @@ from imgret.models.model_protocols import Pixels
 
 _log = logging.getLogger(__name__)
 
-_MOST_THREADS = 8  # that letterbox images images
+_MOST_THREADS = 8  # that letterbox images
 _TOLERANCE = 2e-3  # of numbers from 0 to 1, which float16 rounds by half of a thousandth
 _CHANGED = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
@@ -150,12 +150,10 @@ class _Predictor(DetectionPredictor):  # type: ignore[misc]
     """
 
     dtype = torch.float32  # of the network
-    agrees: bool | None = (
-        None  # whether the first image was prepared as by ultralytics; None before the first
-    )
-    threads = ThreadPoolExecutor(
-        _MOST_THREADS, thread_name_prefix="letterbox"
-    )  # threads start at the first use
+    # whether the first image was prepared as by ultralytics; None before the first
+    agrees: bool | None = None
+    # Its threads start at the first use.
+    threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="letterbox")
 
     def preprocess(self, im: list[Any]) -> torch.Tensor:
         """Return the network's input (images, 3, rows, columns), from 0 to 1, for images (height, width, 3)."""

@@ -50,9 +50,7 @@ class OnnxDetector:
             self._input, self._output = first.name, output.name
             self._dtype: Any = np.float16 if "float16" in first.type else np.float32
             self._letterbox = _letterbox(first.shape, facts)
-        except (
-            Exception
-        ) as error:  # onnxruntime has its own exception classes, and a file can contain anything
+        except Exception as error:  # onnxruntime has its own classes, and a file can contain anything
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise WeightsError(f"{path} cannot be loaded: {reason}", _ADVICE) from error
         if others or facts.get("task", "detect") != "detect":

@@ -10,9 +10,8 @@ import sys
 
 from imgret.models.batching import BatchSize
 
-_CPU_BATCH = (
-    8  # beam search over 8 photos reaches two thirds of a core's peak arithmetic, over one photo a tenth
-)
+# beam search over 8 photos reaches two thirds of a core's peak arithmetic, over one photo a tenth
+_CPU_BATCH = 8
 _GPU_FIRST = 32
 _GPU_MOST = 256  # from here on the overhead of kernel launches is negligible
 # Memory per photo of a batch: keys and values of the attention, activations of the widest layer.

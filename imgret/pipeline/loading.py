@@ -90,11 +90,13 @@ def load_models(
             models.disabled.add(stage.name)
             continue
         if stage.from_decoder:
-            models.decoded[stage.name] = stage.checked(table, places)[1]
-            continue
-        model, error = _loaded(stage, table, places, on)
-        if model is not None:
-            models.loaded[stage.name] = model
+            identity, error = _of_decoder(stage, table, places)
+            if identity is not None:
+                models.decoded[stage.name] = identity
+        else:
+            model, error = _loaded(stage, table, places, on)
+            if model is not None:
+                models.loaded[stage.name] = model
         if error is not None:
             models.missing[stage.name] = sentence(stage, error)
             if on_skip:
@@ -207,9 +209,19 @@ def _loaded(
         reason = _as_weights_error(stage, table, error)
     try:
         instead = stage.stand_in(table)
-        return (stage.load(instead, places, "cpu") if instead is not None else None), reason
+        return (_load(stage, instead, places, "cpu") if instead is not None else None), reason
     except WeightsError:
         return None, reason
+
+
+def _of_decoder(
+    stage: Stage, table: StageSettings, places: Places
+) -> tuple[ModelIdentity | None, WeightsError | None]:
+    """Return the identity of a stage whose results the decoder reads, or why its settings name none."""
+    try:
+        return stage.checked(table, places)[1], None
+    except WeightsError as error:
+        return None, error
 
 
 def _add_peer(models: Models, device: str, peer: Models) -> None:

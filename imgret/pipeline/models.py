@@ -14,12 +14,10 @@ class Models:
     """The models of one device."""
 
     loaded: dict[str, StageModel] = field(default_factory=dict)  # by stage
-    decoded: dict[str, ModelIdentity] = field(
-        default_factory=dict
-    )  # stages without a model, see `Stage.from_decoder`
-    missing: dict[str, str] = field(
-        default_factory=dict
-    )  # stage -> message about why its model is not loaded
+    # stages without a model, see `Stage.from_decoder`
+    decoded: dict[str, ModelIdentity] = field(default_factory=dict)
+    # stage -> message about why its model is not loaded
+    missing: dict[str, str] = field(default_factory=dict)
     disabled: set[str] = field(default_factory=set)  # stages with the weights `none`
     peers: list[Models] = field(default_factory=list)  # the same models on further devices
     position: int = 0  # of its device in the settings

@@ -5,10 +5,11 @@ All hits are compared at once when the first one is built, at a cost that grows 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgret.decode.edit_detection import DAY, same_shot
 from imgret.photo import Facts
@@ -21,6 +22,8 @@ SAME_WORDS_GAP = 5  # seconds between two shots with equal captions and counts
 ALL_PAIRS = 1_024  # hits up to which all pairs are compared: 30 ms
 MOST_SHOTS = 8  # hits of one camera and second that a shot is compared with
 
+Ids = NDArray[np.int64]
+Shown = Callable[[], Mapping[str, Any]]  # reads the JSON of a photo; called only where another shot is near
 _Words = tuple[str | None, str | None, tuple[tuple[str, int], ...]]  # camera, caption, objects
 
 
@@ -32,6 +35,9 @@ class FoldedCopies:
         self._store = store
         self._pixels: dict[bytes, int] = {}
         self._seconds: set[int] = set()  # in which any of them was shot
+        self._timed = 0  # how many there are with a time
+        # Of a second: how many came before each, the place of its hit, and what its words are read from.
+        self._unread: dict[int, list[tuple[int, int, Facts, Shown]]] = {}
         # The first shot with these words within a second: how many came before it, and the place of its hit.
         self._shots: dict[tuple[int, _Words], tuple[int, int]] = {}
         self._hits: dict[int, tuple[int, Facts | None]] = {}  # by content; its place and facts
@@ -46,32 +52,43 @@ class FoldedCopies:
             or not self._seconds.isdisjoint(_around(facts, SAME_WORDS_GAP))
         )
 
-    def place(self, content: int, facts: Facts | None, shown: dict[str, Any]) -> int | None:
+    def place(self, content: int, facts: Facts | None, shown: Shown) -> int | None:
         """The hit that shows the same picture, or the same scene shot within seconds by the same camera."""
         place = self._pixels.get(self._hash(content))
         if place is None:
             place = self._near_duplicate(content, facts)
-        if place is None and facts is not None and (shown["caption"] or shown["objects"]):
-            words = _words(facts, shown)
-            seconds = _around(facts, SAME_WORDS_GAP)
-            shots = [self._shots[second, words] for second in seconds if (second, words) in self._shots]
-            place = min(shots)[1] if shots else None
+        if place is None:
+            place = self._same_words(facts, shown)
         return place if place is not None else self._burst(content, facts)
 
-    def add_hit(self, place: int, content: int, facts: Facts | None, shown: dict[str, Any]) -> None:
+    def add_hit(self, place: int, content: int, facts: Facts | None, shown: Shown) -> None:
         """Record that this content is the hit at `place`."""
         self._hits[content] = place, facts
         if _is_timed(facts):
             self._by_second.setdefault((facts.taken_at, facts.camera), []).append(content)  # type: ignore[union-attr,arg-type]
         self.add_copy(place, content, facts, shown)
 
-    def add_copy(self, place: int, content: int, facts: Facts | None, shown: dict[str, Any]) -> None:
+    def add_copy(self, place: int, content: int, facts: Facts | None, shown: Shown) -> None:
         """Record that this content is the same picture as the hit at `place`, or another shot of its burst."""
         self._pixels[self._hash(content)] = place
         if facts is not None and facts.taken_at is not None:
             self._seconds.add(facts.taken_at)
-            shot = facts.taken_at, _words(facts, shown)
-            self._shots.setdefault(shot, (len(self._shots), place))
+            self._unread.setdefault(facts.taken_at, []).append((self._timed, place, facts, shown))
+            self._timed += 1
+
+    def _same_words(self, facts: Facts | None, shown: Shown) -> int | None:
+        """The hit of the first shot within seconds that has the same camera, caption and counts."""
+        seconds = [second for second in _around(facts, SAME_WORDS_GAP) if second in self._seconds]
+        if facts is None or not seconds:
+            return None
+        words = _words(facts, shown())
+        if not (words[1] or words[2]):
+            return None
+        for second in seconds:
+            for number, place, other, read in self._unread.pop(second, ()):
+                self._shots.setdefault((second, _words(other, read())), (number, place))
+        shots = [self._shots[second, words] for second in seconds if (second, words) in self._shots]
+        return min(shots)[1] if shots else None
 
     def _near_duplicate(self, content: int, facts: Facts | None) -> int | None:
         """Compared with hits alone, not with their copies: a series that changes slowly is not one hit."""
@@ -114,7 +131,7 @@ def _compared(store: Store, contents: Sequence[int]) -> tuple[dict[int, looks.Fl
     return dict(zip(found.contents.tolist(), looks.unit(found.signatures), strict=True)), alike
 
 
-def _in_order(found: looks.Energies, wanted: looks.Energies) -> looks.Energies:
+def _in_order(found: Ids, wanted: Ids) -> Ids:
     """The places of `wanted` in `found`, which is ascending, without those that are not there."""
     places = np.searchsorted(found, wanted)
     there = places < len(found)
@@ -134,5 +151,5 @@ def _is_timed(facts: Facts | None) -> bool:
     return bool(facts and facts.camera and facts.taken_at is not None and facts.taken_at % DAY)
 
 
-def _words(facts: Facts, shown: dict[str, Any]) -> _Words:
+def _words(facts: Facts, shown: Mapping[str, Any]) -> _Words:
     return facts.camera, shown["caption"], tuple(sorted(shown["objects"].items()))

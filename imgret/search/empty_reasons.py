@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from imgret.search.filter_keys import MOST_STARS
 from imgret.search.hit_json import taken
 from imgret.stages import registry
 from imgret.store import labels
@@ -37,12 +38,13 @@ _LACKING = {
     "date": "no photo has a known date",
     "text": "no text was read in any photo",
 }
+# Value of `has:` -> its stage.
 _STAGES = {
     "caption": "caption",
     "objects": "detect",
     "topics": "topics",
     "text": "ocr",
-}  # value of `has:` -> its stage
+}
 
 
 def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
@@ -56,7 +58,7 @@ def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str]
 
 
 def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
-    """Return why no photo passes these filters; "" if some do. Labels that no photo shows are not included."""
+    """Return why no photo passes these filters, in sentences; none if some do. Labels that no photo shows are left out."""
     if len(store.filters.matching(clauses)):
         return []
     if not len(store.filters.matching(())):
@@ -86,8 +88,8 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             return f"no indexed photo is in a folder {folder.decode('utf-8', 'replace')}"
         case Named(pattern):
             return f"no file name {'fits' if set('*?') & set(pattern) else 'holds'} {pattern!r}"
-        case Objects(label, least, most):
-            return _no_count(store, label, least, most)
+        case Objects(label):
+            return _no_count(store, label)
         case Tagged(kind, name):
             there = store.facets.commonest(kind, NAMED)
             if there:
@@ -130,12 +132,10 @@ def _no_label(label: str, there: Sequence[str], off: Collection[str]) -> str:
     return f"no photo shows {label!r}" + (f"; there is {_listed(near)}" if near else "")
 
 
-def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
+def _no_count(store: Store, label: str) -> str:
     meant = labels.matching_labels(label, store.facets.labels())
     if not meant:
         return ""  # `unknown_labels` has reported it
-    if most is not None and most < least:
-        return f"no number is that small: {label!r}"
     top = store.facets.most_counted(meant)
     return f"no photo shows {label!r} that often; the most in one photo is {top}"
 
@@ -172,7 +172,9 @@ def _short(clause: Clause) -> str:
         case Containing(text):
             return f"text:{text}"
         case Rated(least, most):
-            return f"rating:{least}" if least == most else f"rating>={least}"
+            if least == most:
+                return f"rating:{least}"
+            return f"rating>={least}" if most == MOST_STARS else f"rating<={most}"
         case Near(latitude, longitude, km):
             return f"near:{latitude:g},{longitude:g},{km:g}km"
         case Around(area, _):

@@ -12,6 +12,7 @@ from imgret.errors import QueryError
 from imgret.exclude import RAW_SUFFIXES
 from imgret.search import dates
 from imgret.search.near_filter import near
+from imgret.stages.metadata import REJECTED
 from imgret.store import labels
 from imgret.store.clauses import (
     HAS,
@@ -48,12 +49,16 @@ FORMATS = {
 
 
 def counted(name: str, sign: str, number: str, position: int) -> Objects | Rated:
-    """The filter `name sign number`: of objects, or of stars for the name `rating`. Raises QueryError for what is no number."""
+    """The filter `name sign number`: of objects, or of stars for the name `rating`.
+
+    Raises QueryError for what is no number, and for a number that no photo can have.
+    """
+    given, at = short(f"{name}{sign}{number}"), position + len(name) + len(sign)
     if not number.isdecimal():
         raise QueryError(
-            f"{short(f'{name}{sign}{number}')}: a whole number is wanted after {sign}",
+            f"{given}: a whole number is wanted after {sign}",
             'Write dog>=2, or put the words in "quotes" if they are meant literally.',
-            position + len(name) + len(sign),
+            at,
         )
     count = min(int(number[:12]), MOST)
     least, most = {
@@ -65,7 +70,11 @@ def counted(name: str, sign: str, number: str, position: int) -> Objects | Rated
         "<": (0, count - 1),
     }.get(sign, (count, count))
     if name.lower() == RATING:
+        if max(count, least) > MOST_STARS or most == -1:
+            raise QueryError(f"{given}: a rating is 0 to {MOST_STARS} stars", "Write rating>=4.", at)
         return Rated(least, MOST_STARS if most is None else most)
+    if most == -1:
+        raise QueryError(f"{given}: no number is below 0", "Write dog=0 for photos without one.", at)
     return Objects(label_name(name), least, most)
 
 
@@ -86,7 +95,7 @@ def keyed(
         known = ", ".join([*KEYS, *(kind for kind in kinds if kind not in KEYS)])
         raise QueryError(f"unknown key {short(key)}:", f"Keys are {known}.", position)
     if not value.strip():
-        raise QueryError(f"{key}: wants a value", position=position + len(key) + 1)
+        raise no_value(f"{key}:", position)
     value = value.strip()
     if key.lower() not in ("in", "name"):  # names on a disk need not be UTF-8
         value = inputs.clean_text(value)
@@ -95,9 +104,28 @@ def keyed(
         return Has(_one_of("has", (*HAS, *others), value, position + len(key) + 1))
     if key.lower() == "near":
         return near(value, position + len(key) + 1, named_places)
-    if key.lower() == RATING and value.isdecimal():
-        return Rated(int(value[:9]), int(value[:9]))
+    if key.lower() == RATING and value.casefold() != REJECTED:
+        return _stars(value, position + len(key) + 1)
     return make(value, now, position + len(key) + 1)
+
+
+def _stars(value: str, position: int) -> Rated:
+    if not value.isdecimal() or int(value[:9]) > MOST_STARS:
+        raise QueryError(
+            f"rating:{short(value)}: a rating is 0 to {MOST_STARS} stars, or {REJECTED}",
+            "Write rating:4, or rating>=4.",
+            position,
+        )
+    return Rated(int(value[:9]), int(value[:9]))
+
+
+def no_value(start: str, position: int) -> QueryError:
+    """Return the error about a filter of which only the start is there: `near:`, `dog>=`."""
+    return QueryError(
+        f"{short(start)} wants a value",
+        "Write the value directly behind it, without a space.",
+        position + len(start),
+    )
 
 
 def _tagged(kind: str) -> Callable[[str, datetime, int], Filter]:

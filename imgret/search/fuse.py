@@ -65,9 +65,8 @@ class Weights(Struct, frozen=True):
     # What a photo has evidence of stands for what it lacks as well, or photos that wait for a stage would sink:
     without_image: float = 1.6  # a photo without an image vector has its text evidence this many times
     without_text: float = 1.25  # ... and one that no text describes its image evidence
-    hubness: float = (
-        0.15  # of a vector's similarity to its neighbours, taken off: some are near to every query
-    )
+    # Of a vector's similarity to its neighbours, taken off: some are near to every query.
+    hubness: float = 0.15
 
 
 WEIGHTS = Weights()

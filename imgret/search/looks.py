@@ -160,6 +160,7 @@ def alike(
     rows_found, cosines_found = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     energy = energies(one.signatures)[0]
     sides = unit(np.concatenate([turned(one.signatures, side) for side in range(8)]))
+    details = np.concatenate([turned_details(one.details, side) for side in range(8)])
     for start in range(0, len(many.contents) if energy >= FLAT else 0, ROWS):
         vectors = many.signatures[start : start + ROWS].astype(np.float32)
         squares = np.vecdot(vectors, vectors)
@@ -168,7 +169,6 @@ def alike(
         if not len(rows):
             continue
         side = cosines[:, rows].argmax(axis=0)
-        details = np.concatenate([turned_details(one.details, each) for each in range(8)])
         found, rows = cosines[side, rows], rows + start
         same = confirmed(
             found,

@@ -50,14 +50,27 @@ def split(words: Sequence[str], is_label: Callable[[str], bool]) -> tuple[list[b
 
     `is_label` is whether a text is the label of a detector.
     """
-    stays, negatives = [True] * len(words), []
-    at = 0
+    stays = [True] * len(words)
+    negatives: list[str] = []
+    colours: list[int] = []  # the negatives directly before that are colours alone: `no red no blue circle`
+    at, last_end = 0, 0
     while at < len(words):
-        end, text = _negated(words, at, is_label)
+        begin = _beginning(words, at)
+        if begin != last_end:
+            colours = []
+        end, text = _negated(words, at, is_label, after_colour=bool(colours))
         if text:
+            *before, last = text.split()
+            if last in _COLOURS and _COLOURS.issuperset(before):
+                colours = [] if words[end - 1][-1] in _STOPS else [*colours, len(negatives)]
+            else:
+                if before and _COLOURS.issuperset(before):  # they have its noun
+                    for each in colours:
+                        negatives[each] += f" {last}"
+                colours = []
             negatives.append(text)
-            begin = _beginning(words, at)
             stays[begin:end] = [False] * (end - begin)
+            last_end = end
         at = max(end, at + 1)
     left = {_plain(word) for stay, word in zip(stays, words, strict=True) if stay}
     if negatives and left & _FILLERS and left <= _FILLERS | _ARTICLES:
@@ -75,8 +88,13 @@ def _beginning(words: Sequence[str], at: int) -> int:
     return at - 1 if before[-1:] and before[-1] in _RELATIVES else at
 
 
-def _negated(words: Sequence[str], at: int, is_label: Callable[[str], bool]) -> tuple[int, str]:
-    """Return where the negation that begins at a word ends, and what it negates; "" if there is none."""
+def _negated(
+    words: Sequence[str], at: int, is_label: Callable[[str], bool], *, after_colour: bool
+) -> tuple[int, str]:
+    """Return where the negation that begins at a word ends, and what it negates; "" if there is none.
+
+    With `after_colour`, a negated colour stands directly before.
+    """
     word = _plain(words[at])
     following = [_plain(other) for other in words[at + 1 : at + 3]]
     if word in _PEOPLE or (word == "no" and following[:1] == ["one"]):
@@ -91,7 +109,7 @@ def _negated(words: Sequence[str], at: int, is_label: Callable[[str], bool]) -> 
     named = [each for each in found if each not in _PLACES]
     known = " ".join(named) in _COMMON or is_label(" ".join(named)) or (named[-1:] and named[-1] in _COMMON)
     if not known and _COLOURS.issuperset(named[:-1]):  # red, red square
-        known = named[-1:] and (named[-1] in _COLOURS or is_label(named[-1]))
+        known = named[-1:] and (named[-1] in _COLOURS or is_label(named[-1]) or (after_colour and named[:-1]))
     if word == "no" and not known:
         return at, ""  # no parking, no entry, no left turn: the names of signs
     if word == "not" and not (known or found[0] in _PLACES):

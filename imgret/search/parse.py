@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from imgret import inputs
 from imgret.errors import QueryError
 from imgret.search import negation, seasons
-from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
+from imgret.search.filter_keys import KEYS, RATING, counted, keyed, label_name, no_value, short
 from imgret.store import labels
 from imgret.store.clauses import Clause, Inside, Objects, Phrase
 from imgret.store.fold import has_word
@@ -110,6 +110,7 @@ def located(query: ParsedQuery, folder: bytes) -> ParsedQuery:
 
 _QUOTED = r'"[^"]*"'
 _SIGN = "[<>=!]=|<>|[<>=≥≤≠]"
+_COUNT = re.compile(rf"([^\W\d][^\s<>=!:≥≤≠]*)(?:{_SIGN})")
 _TOKEN = re.compile(
     rf"(?P<minus>-(?=[^\s-]))?"
     rf"(?:(?P<weight>\d{{1,3}}(?:\.\d+)?):(?P<weighed>{_QUOTED}|[^\W\d][^\s\"]*)"
@@ -172,6 +173,8 @@ class _Reader:
     def read(self, match: re.Match[str]) -> None:
         """Take one match of `_TOKEN`."""
         part, negated = match.groupdict(), match["minus"] is not None
+        if part["word"] is not None and match.end() == self._end:
+            self._check_complete(part["word"], match.start("word"))
         if part["label"] is not None:
             self._read_count(match, negated=negated)
         elif part["key"] is not None:
@@ -197,15 +200,20 @@ class _Reader:
             self._words.append((inputs.clean_text(text), match.end()))
             self._terms.append(inputs.clean_text(text if looked_up is None else looked_up))
 
+    def _check_complete(self, word: str, position: int) -> None:
+        """Raise QueryError if the last word is the start of a count: `dog>=`."""
+        start = _COUNT.fullmatch(word)
+        if start and (start[1].lower() == RATING or self._is_label(start[1])):
+            raise no_value(word, position)
+
     def _read_count(self, match: re.Match[str], *, negated: bool) -> None:
         sign = match["sign"] or match["apart"]
         number = (match["count"] or match["number"]).rstrip(".,;:!?)")
         name = inputs.clean_text(_bare(match["label"]))
         loose = not number.isdecimal() or (match["apart"] is not None and sign in ("<", ">", "="))
-        if loose and not self._is_label(name):
-            self._add_words(
-                match[0].replace('"', " "), match
-            )  # `E=mc2`, `width > 3` and `a->b` are no counts
+        if loose and name.lower() != RATING and not self._is_label(name):
+            # `E=mc2`, `width > 3` and `a->b` are no counts
+            self._add_words(match[0].replace('"', " "), match)
             return
         filter_ = counted(name, sign, number, match.start("label"))
         differs = sign in ("!=", "<>", "≠")
@@ -216,12 +224,16 @@ class _Reader:
 
     def _read_key(self, match: re.Match[str], *, negated: bool) -> None:
         key, value = inputs.clean_text(_bare(match["key"])), _bare(match["value"])
-        is_key, last = key.lower() in KEYS, match.end() == self._end
-        if (is_key and (value or last)) or (value and key.lower() in self._kinds):
+        is_key, is_kind = key.lower() in KEYS, key.lower() in self._kinds
+        # `near:` at the end and `near:""` are filters without a value; `on: the sea` is prose.
+        is_empty = not value and (bool(match["value"]) or match.end() == self._end)
+        if (is_key and (value or is_empty)) or (is_kind and value):
             filter_ = keyed(key, value, self._now, match.start("key"), self._kinds, self._named_places)
             self._clauses.append(Clause(filter_, negated))
         elif not value and self._is_label(label := self._with_words_before(label_name(key), match.start())):
             self._clauses.append(Clause(Objects(label, 1, None), negated))
+        elif is_kind and is_empty:
+            raise no_value(f"{key}:", match.start("key"))
         elif value and (meant := _misspelt(key)):
             raise QueryError(
                 f"unknown key {key}:",
@@ -229,7 +241,7 @@ class _Reader:
                 match.start("key"),
             )
         else:
-            if is_key:
+            if is_key or is_kind:
                 self._remarks.append(
                     f"{short(key)}: has no value directly behind it, so it was read as a word"
                 )

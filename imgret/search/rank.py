@@ -51,6 +51,7 @@ class SearchResult(Struct, frozen=True):
 
     hits: list[Hit]
     notes: list[str]
+    count: int  # of the hits, also if they were counted only
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ def search(
     off: Collection[str] = (),
     others: Mapping[str, SpaceEncoder] = MappingProxyType({}),
     towards_others: Mapping[str, Vector] = MappingProxyType({}),
+    count_only: bool = False,
 ) -> SearchResult:
-    """Return the `limit` best hits.
+    """Return the `limit` best hits; with `count_only` their number alone, without a hit.
 
     - `sort` is one of SORTS: the best hits are chosen first, and then sorted. Without words or a picture all that passes
       the filters matches equally; then `sort` chooses the hits, too, and `score` means `date`.
@@ -149,8 +151,11 @@ def search(
     elif found and request.has_query and all(one.strength == "weak" for one in found):
         notes.append("nothing matches well; these are the nearest")
     with store.reading():
+        if count_only:
+            count = describe_hits.count(store, query, kept, limit=limit, all_copies=all_copies)
+            return SearchResult([], notes, count)
         hits = describe_hits.describe(store, query, kept, limit=limit, all_copies=all_copies)
-    return SearchResult(_sorted(hits, sort), notes)
+    return SearchResult(describe_hits.in_order(hits, sort), notes, len(hits))
 
 
 def _listed(request: _Request) -> list[Found]:
@@ -161,15 +166,6 @@ def _listed(request: _Request) -> list[Found]:
     else:
         ids = filters.newest(filters.matching(clauses), request.pool)
     return [Found(content, 0.0, None, None, None) for content in ids.tolist()]
-
-
-def _sorted(hits: list[Hit], sort: str) -> list[Hit]:
-    """Sort hits by one of SORTS. Equal ones stay in the order of the search; those without a date come last."""
-    if sort == "path":
-        return sorted(hits, key=lambda hit: hit.path)
-    if sort == "date":
-        return sorted(hits, key=lambda hit: (hit.taken_at is None, -(hit.taken_at or 0)))
-    return hits
 
 
 def _search(request: _Request, notes: list[str]) -> list[Found]:
@@ -268,9 +264,8 @@ def score(
     main = scoring.scored(store, ids, terms, queries, rank)
     only_negatives = bool(query.negatives) and not query.words.strip()
     matches = np.ones(len(ids), np.bool_) if queries or only_negatives else main.score > 0
-    if (
-        terms or not queries or rank not in ("vector", "image")
-    ):  # there, the query vector itself points away from them
+    # With `vector` and `image`, the query vector itself points away from the negatives.
+    if terms or not queries or rank not in ("vector", "image"):
         for text in query.negatives:
             negative = negative_queries(text, spaces, queries)
             found = scoring.scored(store, ids, store.words.terms([text]), negative, rank)

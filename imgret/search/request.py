@@ -53,4 +53,4 @@ def check(request: SearchRequest) -> None:
     if request.format not in FORMATS:
         raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
     if not 1 <= request.limit <= MOST_HITS:
-        raise UsageError(f"-k {request.limit}: must be between 1 and 100000")
+        raise UsageError(f"-k {request.limit}: must be between 1 and {MOST_HITS}")

@@ -99,9 +99,8 @@ def _opened(store: Store, space: Space, *, in_memory: bool) -> LoadedSpace | Non
         return None
     except (Unfit, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        level = (
-            logging.WARNING if in_memory else logging.DEBUG
-        )  # the daemon computes them again, one search does not
+        # The daemon computes them again, one search does not.
+        level = logging.WARNING if in_memory else logging.DEBUG
         log.log(level, "%s is not used: %s", path, reason)
         return None
 

@@ -47,7 +47,7 @@ class SearchOutput(NamedTuple):
 
 
 class Encoders(Protocol):
-    """Where an `SearchService` gets what encodes its texts, and what describes a picture for it."""
+    """Where a `SearchService` gets what encodes its texts, and what describes a picture for it."""
 
     def encoder(self, stage: str, wanted: ModelIdentity) -> SpaceEncoder:
         """Return the encoder of texts of the model `wanted` of a stage. Raises WeightsError, with the reason, if it cannot be loaded."""
@@ -127,7 +127,7 @@ class SearchService:
         return SearchOutput(output, found.notes, Exit.OK if found.hits else Exit.NO_HITS)
 
     def _counted(self, request: SearchRequest) -> SearchOutput:
-        """Count the hits. Without words, the contents that pass the filters: none is described, no near-duplicates are folded."""
+        """Count the hits; none is described. Without words, the contents that pass the filters: no near-duplicates are folded."""
         from imgret.search import empty_reasons
 
         check(request)
@@ -138,12 +138,12 @@ class SearchService:
             count = count if request.limit == MOST_HITS else min(count, request.limit)
             notes += empty_reasons.unknown_labels(self._store, query.clauses, self._settings.switched_off())
         if not count:  # the search says why there is nothing
-            found = self.find(request)
-            count, notes = len(found.hits), found.notes
+            found = self.find(request, count_only=True)
+            count, notes = found.count, found.notes
         return SearchOutput(b"%d\n" % count, notes, Exit.OK if count else Exit.NO_HITS)
 
-    def find(self, request: SearchRequest) -> SearchResult:
-        """Return the hits themselves. Raises as `search`."""
+    def find(self, request: SearchRequest, *, count_only: bool = False) -> SearchResult:
+        """Return the hits themselves, or with `count_only` their number alone. Raises as `search`."""
         from imgret.search import rank
         from imgret.store.codes_file import Unfit
 
@@ -173,6 +173,7 @@ class SearchService:
             alike=seen.alike if seen else (),
             off=self._settings.switched_off(),
             others=self._others(notes, request.rank) if has_text else {},
+            count_only=count_only,
         )
         keeper = self._keeper
         try:
@@ -182,7 +183,7 @@ class SearchService:
             if keeper is not None:
                 keeper.detach()
             found = search(warm=None)
-        return rank.SearchResult(found.hits, [*notes, *found.notes])
+        return rank.SearchResult(found.hits, [*notes, *found.notes], found.count)
 
     def _weights(self, stage: Stage) -> Weights | None:
         """Return what is known of a stage's weights; None if the record of downloads is damaged."""

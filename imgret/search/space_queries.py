@@ -41,9 +41,8 @@ class Spaces:
 
     active: Mapping[str, Space]
     encoders: Mapping[str, SpaceEncoder]  # those whose model made the vectors of the space
-    vectors: Mapping[str, Vector] = field(
-        default_factory=dict
-    )  # to search with besides the words: those of a picture
+    # To search with besides the words: those of a picture.
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
 
 
 def usable_spaces(

@@ -65,9 +65,10 @@ class WarmIndex:
         self._tidied = False
         self._filed = {number: each.filed for number, each in self._spaces.items()}
         self.memories = {number: each.memory for number, each in self._spaces.items()}
+        # With the size of the library then.
         self._samples: dict[int, tuple[score_baseline.Sample, int]] = {
             number: (each.sample, each.photos) for number, each in self._spaces.items()
-        }  # with the size of the library then
+        }
 
     def __len__(self) -> int:
         return sum(map(len, self.memories.values()))
@@ -88,9 +89,8 @@ class WarmIndex:
         """Take in what was committed since. False if the spaces have changed: load a new one."""
         if self.memories.keys() != {space.id for space in store.vectors.active_spaces()}:
             return False
-        fresh = [
-            memory.refresh(store) for memory in self.memories.values()
-        ]  # a list: each of them has to be refreshed
+        # A list: each of them has to be refreshed.
+        fresh = [memory.refresh(store) for memory in self.memories.values()]
         return bool(fresh) and all(fresh)
 
     def is_outdated(self, store: Store) -> bool:

@@ -171,6 +171,8 @@ class _Folder:
                 for name, make in changes(()):
                     self._change_one(None, name, make, frozenset())
                 return
+            if all(make(None, 0) is None for _, make in changes(())):
+                return  # nothing to write: no empty folder
             try:
                 replace_file.make_folders(self._path, self._target.umask)
             except OSError as error:

@@ -148,7 +148,8 @@ def _added(data: bytes, wanted: Record, known: Known) -> bytes:
             if texts and not document.has(name) and (name == SUBJECT or not has_keywords):
                 new[name] = texts
             continue
-        added = [each for each in texts if each not in [item.text for item in array.children]]
+        there = {item.text for item in array.children}
+        added = [each for each in texts if each not in there]
         if added:
             space = document.space_before(array.children[-1]).decode() if array.children else ""
             items_ = "".join(f"{space}{_item(array.prefix, each)}" for each in added)
@@ -161,7 +162,7 @@ def _added(data: bytes, wanted: Record, known: Known) -> bytes:
 
 
 def _with_keywords(document: Document, wanted: Record, known: Known, *, new_tree: bool) -> Record:
-    """Add to the record the keywords that are not there yet. `new_tree`: hierarchical ones may be written where there are none."""
+    """Add the keywords that are not there yet to the record. `new_tree`: hierarchical ones, too, where there are none."""
     labels = [count.partition(" ")[2] for count in wanted.counts]
     if not labels and not wanted.created:
         return wanted

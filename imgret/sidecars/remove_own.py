@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from imgret.decode import own_xmp, xmp
@@ -37,11 +38,12 @@ def remove_own(data: bytes, record: Record, *, edited_description: bool = False)
     document = Document(data)
     cuts: list[Range] = []
     copied = of_photo(record)
+    lists = items(record)
     for description in document.rdf.children:
         gone = [each for each in description.children if each.name.startswith(OWN)]
         for each in description.children:
             if each.name in NAMES:
-                of_list = _items(each, items(record)[each.name])
+                of_list = _items(each, lists[each.name])
                 if of_list and _is_all(each, of_list) and NAMES[each.name] not in record.extended:
                     gone.append(each)
                 cuts += map(document.whole, of_list)
@@ -74,11 +76,11 @@ def remove_own(data: bytes, record: Record, *, edited_description: bool = False)
 
 def _items(property_: Node, wanted: list[str]) -> list[Node]:
     """Return the items of a list with these texts, one for each."""
-    array, left = property_.array(), list(wanted)
+    array, left = property_.array(), Counter(wanted)
     found = []
     for item in array.children if array is not None else ():
-        if item.text in left and not item.children:
-            left.remove(item.text)
+        if left[item.text] and not item.children:
+            left[item.text] -= 1
             found.append(item)
     return found
 

@@ -53,7 +53,8 @@ def write(folder: int, name: bytes, data: bytes, before: os.stat_result | None, 
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
-    os.fsync(folder)
+    with contextlib.suppress(OSError):  # the file is there; not all file systems can write a folder out
+        os.fsync(folder)
 
 
 def make_folders(path: bytes, umask: int) -> None:

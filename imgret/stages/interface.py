@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]  # (height, width, 3), RGB, upright
     Vectors = NDArray[np.float32]  # (rows, dimension), unit norm
 
-LabelMatcher = Callable[
-    [str, Iterable[str]], Sequence[str]
-]  # (word, labels) -> the labels that the word matches
+# (word, labels) -> the labels that the word matches
+LabelMatcher = Callable[[str, Iterable[str]], Sequence[str]]
 
-DECODE = (
-    "decode"  # the name of the first stage: the facts of the file and the hash of its pixels; it has no model
-)
+# the name of the first stage: the facts of the file and the hash of its pixels; it has no model
+DECODE = "decode"
 FILE, PIXELS, NOTE, NAMES, POSITION = "file", "pixels", "note", "names", "position"
 SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES, POSITION})  # inputs that are not results of stages
 # Between texts of one column that describe the same thing, such as several captions. A word counts as often as in the
@@ -111,9 +109,8 @@ class Stage:
     ranges: Mapping[str, tuple[float, float]] = {}  # setting -> (minimum, maximum)
     demo: str = ""  # name of its tiny weights in `imgret/demo/models`
     version: str = ""  # of its code, for a stage without weights: when it changes, results are recomputed
-    from_decoder = (
-        False  # the decoder reads its results from the file: it has no model, and `load` is not called
-    )
+    # the decoder reads its results from the file: it has no model, and `load` is not called
+    from_decoder = False
     payload: Any = Any  # the type of its payloads, as msgspec decodes it from JSON
     noun: str  # the plural noun for its results: "captions"
     lack: str = ""  # what photos lack without it, as a clause; "" means "no NOUN"
@@ -121,9 +118,8 @@ class Stage:
     columns: tuple[TextColumn, ...] = ()  # its columns of the words index
     kinds: tuple[str, ...] = ()  # of its tags
     views: tuple[str, ...] = ()  # of its vectors; the first one is used to find nearest neighbours
-    vector_weight: float = (
-        1.0  # in the ranking: of one standard deviation of its cosines, relative to the text vectors
-    )
+    # in the ranking: of one standard deviation of its cosines, relative to the text vectors
+    vector_weight: float = 1.0
     batch: float = 1.0  # its batch size as a multiple of that of models that read pixels
     turn: int | None = None  # photos per call, between which a search can use the model; None: a whole batch
 

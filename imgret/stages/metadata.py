@@ -51,7 +51,7 @@ class Metadata(Stage):
         }
 
     def tags(self, payload: Written) -> list[Tag]:
-        """Return keywords, with each level of hierarchical ones, people, albums, the colour label, the rating, and whether there are problems."""
+        """Return keywords (each level of hierarchical ones), people, albums, colour label, rating, and a tag for problems."""
         levels = [level for path in payload.paths for level in path.split("|")]
         named = {"keyword": [*payload.keywords, *levels], "person": payload.people, "album": payload.albums}
         found = {(kind, name.casefold()): Tag(kind, name) for kind, all_ in named.items() for name in all_}
@@ -90,13 +90,14 @@ class Metadata(Stage):
 
     def why(self, shown: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]:
         """Return the keywords and the people that a word matches."""
-        found = shown[NAME] or {}
-        return [
-            f"{kind} {name}"
-            for kind, names in (("keyword", found.get("keywords", ())), ("person", found.get("people", ())))
-            for name in names
-            if name in matching(word, names) or word.casefold() in name.casefold().split()
-        ]
+        found, wanted = shown[NAME] or {}, word.casefold()
+        reasons: list[str] = []
+        for kind, names in (("keyword", found.get("keywords", ())), ("person", found.get("people", ()))):
+            matched = set(matching(word, names))
+            reasons += [
+                f"{kind} {name}" for name in names if name in matched or wanted in name.casefold().split()
+            ]
+        return reasons
 
 
 STAGE = Metadata()

@@ -5,12 +5,13 @@ It reads the coordinates alone, and no pixels. The data is loaded with the first
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from imgret.geography.circles import CircleError, circle
+from imgret.geography.circles import CircleError, circle, point, split
 from imgret.geography.gazetteer import PACKAGE, TOWNS, Gazetteer, Place
 from imgret.geography.local_names import folded
 from imgret.photo import ModelIdentity, Tag
@@ -29,11 +30,34 @@ class PlaceSettings(StageSettings, frozen=True):
 
     def __post_init__(self) -> None:
         """Check the names. Raises ValueError."""
+        known: dict[str, str] = {}
         for name, text in self.names.items():
+            reason = _unusable(name)
+            if reason is not None:
+                raise ValueError(f"the name {name[:60]!r} {reason}")
+            other = known.setdefault(folded(name), name)
+            if other != name:
+                raise ValueError(f"the names {other[:60]!r} and {name[:60]!r} are the same to `near:`")
             try:
                 circle(text)
             except CircleError as error:
                 raise ValueError(f"{name[:60]!r}: {error}. {error.advice}") from None
+
+
+def _unusable(name: str) -> str | None:
+    """Return why `near:` cannot find a place by this name; None if it can."""
+    if any(unicodedata.category(each) == "Cc" for each in name):
+        return "contains a control character"
+    if not folded(name):
+        return "has no letter or digit"
+    if name.strip().startswith(","):
+        return "begins with a comma"
+    try:
+        where, km = split(name)
+        is_circle = km is not None or point(where) is not None
+    except CircleError:
+        is_circle = True
+    return "would be read as coordinates or a radius" if is_circle else None
 
 
 class PlaceModel(StageModel):

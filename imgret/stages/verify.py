@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NORM_TOLERANCE = (
-    0.02  # of a vector's length: bf16 models are off by less; anything further off is no unit vector
-)
+# of a vector's length: bf16 models are off by less; anything further off is no unit vector
+NORM_TOLERANCE = 0.02
 
 
 def verify(stage: Stage, model: StageModel, result: object) -> None:

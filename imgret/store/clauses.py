@@ -7,10 +7,6 @@ from msgspec import Struct
 OBJECT = "object"  # the kind of tags that are counted: `dog>=2`
 # Formats that a name stands for. MPO: a JPEG with more images inside, as many phones and cameras write it.
 FAMILIES = {"JPEG": ("JPEG", "MPO")}
-# SQL of both engines: the seconds during which a photo may have been taken; the shortest month and year are near enough.
-DURATION = (
-    "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
-)
 HAS = ("note", "caption", "gps", "objects", "topics", "date", "text")
 
 

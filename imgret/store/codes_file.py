@@ -103,9 +103,8 @@ def _written(file: Any, column: Column, stopped: Callable[[], bool]) -> _Entry:
         )
         hashes.append(_hash(_flat(rows)))
         file.write(_flat(rows))
-        if (
-            len(hashes) % SYNCED == 0
-        ):  # rather than all at the end, which may take longer than a watchdog waits
+        # Rather than all at the end, which may take longer than a watchdog waits.
+        if len(hashes) % SYNCED == 0:
             file.flush()
             os.fdatasync(file.fileno())
     return _Entry(column.name, column.kind, column.shape, place, step, hashes)

@@ -26,9 +26,8 @@ class CodedVectors(NamedTuple):
     """Codes of some vectors."""
 
     wide: NDArray[np.int8]  # (rows, WIDE or fewer): the offset, then the widest components
-    rest: NDArray[
-        np.uint8
-    ]  # (rows, half the other components): two in a byte, of the first and the second half
+    # (rows, half the other components): two in a byte, of the first and the second half
+    rest: NDArray[np.uint8]
 
 
 class Weights(NamedTuple):
@@ -54,9 +53,8 @@ class FineCodes:
         self.conversion = conversion
         self._projection, self._steps = conversion.projection, conversion.steps
         self._middle, self._offset_step = np.float32(conversion.middle), np.float32(conversion.offset_step)
-        self._newest: tuple[bytes, Matrix] | None = (
-            None  # query, and its direction: one search needs it repeatedly
-        )
+        # A query and its direction, which one search needs repeatedly.
+        self._newest: tuple[bytes, Matrix] | None = None
 
     @classmethod
     def learned(cls, sample: Matrix, offsets: Matrix, library: int) -> Self:

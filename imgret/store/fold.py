@@ -28,9 +28,8 @@ _UNSPACED = re.compile(
     "\U00020000-\U0003ffff"
     "\u2100-\u2bff\u3004\u3012\u3013\u3020\u3030-\u303f\U0001d000-\U0001d2ff\U0001f000-\U0001faff])"
 )
-_NO_WORD = re.compile(
-    "[\0\u00a6\u00a9\u00ae\u00b0\ufffd]"
-)  # never searched for; NUL would end the text in FTS5
+# Never searched for; NUL would end the text in FTS5.
+_NO_WORD = re.compile("[\0\u00a6\u00a9\u00ae\u00b0\ufffd]")
 
 
 # Characters whose folding does not depend on their neighbours: no marks, and none that composes with another.

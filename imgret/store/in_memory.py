@@ -4,8 +4,8 @@ Contains a float32 vector for each photo in a small library: that of the leading
 codes of one vector in which all views of a photo count (`Blend`), because a photo may be near by another view than the
 leading one.
 
-The codes may come from a file (`SavedRows`). Newly committed vectors of any process are added. Filters are masks over the vectors, so they apply during the search
-and not after it.
+The codes may come from a file (`SavedRows`). Newly committed vectors of any process are added. Filters are masks over
+the vectors, so they apply during the search and not after it.
 
 Any thread may search, each with its own store connection. If the projection or the embedder changes, a new index is
 loaded while this one is still searched.
@@ -84,9 +84,8 @@ class InMemoryIndex:
         self.space = space
         self._blend = blend
         self._lock = threading.RLock()
-        self._versions: WeakKeyDictionary[Store, tuple[int, int]] = (
-            WeakKeyDictionary()
-        )  # change token of each connection
+        # Change token of each connection.
+        self._versions: WeakKeyDictionary[Store, tuple[int, int]] = WeakKeyDictionary()
         self._generation = 0  # incremented when the index was written
         self._masks: OrderedDict[tuple[Clause, ...], Passing] = OrderedDict()
         self._size = 0

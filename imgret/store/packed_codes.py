@@ -23,7 +23,7 @@ Matrix = NDArray[np.float32]
 
 
 def exact_product(rows: Codes, weights: Matrix) -> Matrix:
-    """Return `rows @ weights` as float32 (rows,), for codes (rows, components) that are contiguous in memory.
+    """Return `rows @ weights` as float32 (rows,), for codes (rows, components), each row contiguous in memory.
 
     The weights are rounded to two digits to the base 127, each an int8, so to a 16,000th of the largest.
     """
@@ -67,9 +67,8 @@ class PackedCodes:
         self._found: Any = None  # products of a block
         if self._numkong is not None:
             self._found = self._numkong.zeros((1, BLOCK), dtype="int32")
-        self._scores = np.zeros(
-            0, np.int32
-        )  # kept: the kernel clears new memory page by page, as slowly as this multiplies
+        # Kept: the kernel clears new memory page by page, as slowly as this multiplies.
+        self._scores = np.zeros(0, np.int32)
 
     @property
     def nbytes(self) -> int:

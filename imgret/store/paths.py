@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 
 def relative(root: bytes, path: bytes) -> bytes | None:
@@ -16,3 +17,12 @@ def relative(root: bytes, path: bytes) -> bytes | None:
 def join(root: bytes, folder: bytes, name: bytes) -> bytes:
     """Return the absolute path of the photo `name` in `folder`, which is relative to `root`."""
     return os.path.join(root, folder, name)
+
+
+def outermost(folders: Iterable[bytes]) -> list[bytes]:
+    """Return the folders that are in none of the others, each once, ascending."""
+    found: list[bytes] = []
+    for folder in sorted(set(folders)):
+        if not any(relative(other, folder) is not None for other in found):
+            found.append(folder)
+    return found

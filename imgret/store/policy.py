@@ -19,9 +19,8 @@ CRASHED = f"the program ended {MAX_ATTEMPTS} times while it described only this 
 BACKLOG = 0
 ARRIVED = 1  # new and changed photos, changed notes, and failures to be retried
 FAILED = -1  # failed work that may be retried: it is claimed last
-THIS_PATH = (
-    "{path}"  # in the error of a content: the path of whichever photo is shown, because copies fail together
-)
+# In the error of a content: the path of whichever photo is shown, because copies fail together.
+THIS_PATH = "{path}"
 KEEP_TOMBSTONES = 30 * 86400  # seconds
 COPYING = "copying"  # the setting of a store that is a part of a copy
 

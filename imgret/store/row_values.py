@@ -11,7 +11,7 @@ from imgret.stages import registry
 from imgret.stages.interface import POSITION
 from imgret.store import path_words, paths
 from imgret.store.policy import MAX_ATTEMPTS, THIS_PATH
-from imgret.store.records import Failure
+from imgret.store.records import Failure, Progress
 
 
 def photo(row: Iterable[Any]) -> Photo:
@@ -34,6 +34,24 @@ def unnamed(error: str, path: bytes) -> str:
 def named(error: str, path: bytes) -> str:
     """Return the saved error of a content for the photo at a path."""
     return error.replace(THIS_PATH, path.decode(errors="replace"))
+
+
+def progress(rows: Iterable[tuple[Any, ...]]) -> Progress:
+    """Return the counts in rows (stage, state, contents)."""
+    contents = 0
+    waiting: dict[str, int] = {}
+    failed: dict[str, int] = {}
+    for stage, state, count in rows:
+        if state == "living":
+            contents = count
+        elif count:
+            (waiting if state == "waiting" else failed)[stage] = count
+    return Progress(contents, waiting, failed)
+
+
+def stage_names(setting: str | None) -> frozenset[str]:
+    """Return the names of stages in a setting, where they are separated by commas."""
+    return frozenset(name for name in (setting or "").split(",") if name.isidentifier())
 
 
 def name_words(rows: Iterable[tuple[Any, ...]]) -> str:

@@ -48,6 +48,12 @@ def _bar(share: float, room: int) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    while cells(text) > most:
-        text = f"{text[:-2]}…" if text.endswith("…") else f"{text[:-1]}…"
-    return text
+    if cells(text) <= most:
+        return text
+    kept, left = "", most - 1
+    for each in text:
+        left -= cells(each)
+        if left < 0:
+            break
+        kept += each
+    return f"{kept}…"

@@ -54,7 +54,8 @@ def transmit(image_id: int, pixels: Pixels, columns: int, rows: int, *, folder: 
     """Return the sequences that send `pixels` (height, width, 3) and place them virtually on the given cells.
 
     `image_id` is 1..2**24-1, because it is also a colour. With `folder`, which the terminal must be able to read,
-    the pixels are passed in a file there that the terminal deletes, and the text is short.
+    the pixels are passed in a file there that the terminal deletes, and the text is short. If no file can be written
+    there, the pixels are in the text.
     """
     return _transmission(f"a=T,U=1,q=2,i={image_id},c={columns},r={rows}", pixels, folder)
 
@@ -84,7 +85,10 @@ def delete(image_id: int) -> str:
 
 
 def file_query(image_id: int, folder: str) -> tuple[str, str]:
-    """Return the sequence that queries whether the terminal reads files in `folder`, and the file to remove later."""
+    """Return the sequence that queries whether the terminal reads files in `folder`, and the file to remove later.
+
+    Raises OSError if no file can be written there.
+    """
     path = _write_file(b"\0\0\0", folder)
     name = b64encode(os.fsencode(path)).decode()
     return f"\x1b_Ga=q,t=t,f=24,s=1,v=1,i={image_id};{name}\x1b\\", path
@@ -107,8 +111,9 @@ def hex_colour(image_id: int) -> str:
 def _transmission(control: str, pixels: Pixels, folder: str | None) -> str:
     if folder is not None:
         height, width = pixels.shape[:2]
-        name = b64encode(os.fsencode(_write_file(pixels.tobytes(), folder))).decode()
-        return f"\x1b_G{control},f=24,s={width},v={height},t=t;{name}\x1b\\"
+        with contextlib.suppress(OSError):  # the memory for such files may be full: a container has 64 MB
+            name = b64encode(os.fsencode(_write_file(pixels.tobytes(), folder))).decode()
+            return f"\x1b_G{control},f=24,s={width},v={height},t=t;{name}\x1b\\"
     data = b64encode(_png(pixels)).decode()
     parts = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
     last = len(parts) - 1
@@ -143,6 +148,10 @@ def _write_file(raw: bytes, folder: str) -> str:
     import tempfile
 
     handle, path = tempfile.mkstemp(prefix=_prefix(), dir=folder)
-    with os.fdopen(handle, "wb") as file:
-        file.write(raw)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+    except OSError:
+        os.unlink(path)
+        raise
     return path

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 BAND = 6  # lines of pixels written at once
 _RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)  # `!n` saves nothing for shorter runs
-
-
 _HOLE = 255  # in place of a colour
 
 

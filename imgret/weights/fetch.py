@@ -2,7 +2,8 @@
 
 Bytes are written to `TARGET.part`, which replaces the target only when it has the announced size and hash. Never more
 than the announced size is written. A partial file is resumed with a range request. If no hash is known beforehand, the
-ETag in `TARGET.part.etag` is sent to the server, so that it continues the same version of the file (If-Range). `pull` explains why the hub's own library is not used.
+ETag in `TARGET.part.etag` is sent to the server, so that it continues the same version of the file (If-Range). `pull`
+explains why the hub's own library is not used.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def get(url: str, token: str | None = None, headers: dict[str, str] | None = Non
         return _opener.open(request, timeout=_SECONDS)  # type: ignore[no-any-return]
     except urllib.error.HTTPError as error:
         error.close()
+        if error.code == 416 and headers and "Range" in headers:  # nothing follows what is there: all of it
+            return get(url, token)
         if error.code in (401, 403):
             raise WeightsError(
                 f"access to {url} was denied ({error.code})", "Set HF_TOKEN to a token that may read it."
@@ -82,8 +85,11 @@ def fetch(
     """
     os.makedirs(os.path.dirname(target), exist_ok=True)
     part = f"{target}.part"
+    total = 0
     for _ in range(_ATTEMPTS):
         before = _length(part)
+        if size and before >= size:  # the program ended before it had checked and renamed the file
+            break
         whole = _continue(url, part, progress, token, known=check is not None, size=size)
         total = size or whole
         if not total or _length(part) >= total or _length(part) <= before:
@@ -122,7 +128,8 @@ def _continue(
             done = 0
         if not known:
             _remember_etag(part, response.headers.get("ETag"))
-        left = int(response.headers.get("Content-Length") or 0)
+        length = response.headers.get("Content-Length") or ""
+        left = int(length) if length.isdecimal() else 0
         total = done + left if left else 0
         name = os.path.basename(part).removesuffix(".part")
         with open(part, "r+b" if done else "wb") as file:

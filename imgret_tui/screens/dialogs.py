@@ -20,7 +20,7 @@ from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret_tui.hit_texts import HOME, home_text
 from imgret_tui.keymap import Keymap
-from imgret_tui.search_backend import FailedPhoto, WatchedFolder
+from imgret_tui.search_backend import MOST_FAILED, FailedPhoto, WatchedFolder
 from imgret_tui.widgets.query_input import OrderedInput
 
 _MAX_FAILED = 200  # shown
@@ -61,21 +61,20 @@ class NoteDialog(ModalScreen[str | None]):
 
     def __init__(self, hit: Hit) -> None:
         super().__init__()
-        self._hit = hit
+        self._name = clean(os.path.basename(hit.path))
+        self._shown = clean(" ".join((hit.note or "").split()))  # on one line, which not every note is
 
     def compose(self) -> ComposeResult:
         """The name of the photo, the input, and what the keys do."""
         with Vertical(classes="dialog edit"):
-            yield Static(
-                f"Note about {clean(os.path.basename(self._hit.path))}", classes="title", markup=False
-            )
-            yield OrderedInput(value=clean(" ".join((self._hit.note or "").split())), select_on_focus=False)
+            yield Static(f"Note about {self._name}", classes="title", markup=False)
+            yield OrderedInput(value=self._shown, select_on_focus=False)
             yield Static("enter saves, an empty note is deleted, esc cancels", classes="hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Return the text."""
+        """Return the text; nothing if it was not edited, so that the note keeps its lines."""
         event.stop()
-        self.dismiss(event.value.strip())
+        self.dismiss(event.value.strip() if event.value != self._shown else None)
 
     def action_cancel(self) -> None:
         """Return nothing."""
@@ -105,7 +104,8 @@ class FoldersDialog(ModalScreen[bool]):
                 yield Static(
                     "none: run `imgret add FOLDER` or `imgret index FOLDER`", classes="body", markup=False
                 )
-            yield Static(f"Failed photos: {len(self._failed)}", classes="title", markup=False)
+            more = " or more" if len(self._failed) >= MOST_FAILED else ""
+            yield Static(f"Failed photos: {len(self._failed)}{more}", classes="title", markup=False)
             for failed in self._failed[:_MAX_FAILED]:
                 yield Static(home_text(failed.path, HOME), classes="body", markup=False)
                 yield Static(_reason_text(failed), classes="reason", markup=False)

@@ -93,7 +93,7 @@ class PhotoScreen(Screen[bool]):
         self.preview.show(hit, part)
         if hit is None:
             return
-        marked = f"{MARK} " if hit in self._hits.marked else ""
+        marked = f"{MARK} " if self._hits.is_marked(hit) else ""
         number = f"{self._hits.cursor + 1} of {len(self._hits.hits)}"
         zoom = f"{self._zoom:g}x" if self._zoom > 1 else ""
         before = "".join(

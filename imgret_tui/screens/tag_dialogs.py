@@ -52,8 +52,11 @@ class KeywordsDialog(ModalScreen[list[str] | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Return the keywords, or say what is wrong with them."""
         event.stop()
+        unshown = {
+            clean(label): label for label in self._tags.keywords
+        }  # a keyword may have characters that are not shown
         try:
-            self.dismiss(parsed(event.value))
+            self.dismiss([unshown.get(label, label) for label in parsed(event.value)])
         except UsageError as error:
             self._hint.update(Content.styled(clean(str(error)), "$text-error"))
 

@@ -22,6 +22,10 @@ class HitList(PagedHits, can_focus=False):
         """The marked photos, in the order in which they were marked. Another query does not unmark them."""
         return list(self._marked.values())
 
+    def is_marked(self, hit: Hit) -> bool:
+        """Whether the photo is marked, perhaps as a hit of an earlier query."""
+        return hit.path in self._marked
+
     def show(self, hits: tuple[Hit, ...], query: str, *, keep_cursor: bool) -> None:
         """Show new results. With `keep_cursor`, the cursor stays on its photo if that is among them."""
         before = self.current

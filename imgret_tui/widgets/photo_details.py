@@ -7,6 +7,7 @@ from typing import NamedTuple
 from textual.content import Content
 from textual.widgets import Static
 
+from imgret.cli.console import bytes_text
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight, query_words
@@ -132,12 +133,7 @@ def _size_text(hit: Hit, details: PhotoDetails | None) -> str:
     pixels = f"{hit.width} x {hit.height}" if hit.width and hit.height else ""
     if details is None or details.size is None:
         return pixels
-    size, unit = float(details.size), "B"
-    for larger in ("kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return ", ".join(part for part in (pixels, f"{size:.3g} {unit}") if part)
+    return ", ".join(part for part in (pixels, bytes_text(details.size)) if part)
 
 
 def _position_text(details: PhotoDetails | None) -> str:

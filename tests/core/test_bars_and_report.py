@@ -105,3 +105,18 @@ def test_a_photo_without_caption_shows_the_text_in_it() -> None:
     )
     assert "NO &lt;<mark>EXIT</mark>&gt; HERE" in html
     assert "confidence" not in html
+
+
+def test_a_label_of_any_length_is_cut_quickly() -> None:
+    (line,) = bar_lines([("\N{CJK UNIFIED IDEOGRAPH-732B}" * 300_000, 1)], 80)
+    assert "\N{CJK UNIFIED IDEOGRAPH-732B}" * 15 + "…" in line
+
+
+def test_a_date_has_what_is_known_of_it() -> None:
+    hits = [
+        {"taken_at": "1985-01-01T00:00:00", "taken_precision": "year"},
+        {"taken_at": "1986-07-01T00:00:00", "taken_precision": "month"},
+        {"taken_at": "1987-08-09T10:11:12", "taken_precision": "second"},
+    ]
+    html = page("x", hits, [None] * 3, [b"a.jpg"] * 3, "2026-01-01", {})
+    assert re.findall(r"19\d\d[-\d]*", html) == ["1985", "1986-07", "1987-08-09"]

@@ -21,6 +21,7 @@ from imgret.cli.complete_shell import quoted, split_line
 from imgret.cli.shell_script import SHELLS, script
 from imgret.errors import UsageError
 from imgret.search.known_values import MOST, known_values
+from imgret.store.clauses import HAS
 from imgret.store.factory import open_facets
 from imgret.store.interface import Store
 from testbed import command_reference
@@ -85,9 +86,15 @@ def test_a_folder_in_a_query(tmp_path: Path) -> None:
     (tmp_path / "trip").mkdir()
     (tmp_path / "trap.txt").touch()
     (tmp_path / ".tr").mkdir()
+    (tmp_path / "trick").symlink_to("trick")  # a link that leads nowhere
     found = complete(TABLE, ["query", f"in:{tmp_path}/tr"], values)
     assert [word for word, _ in found.words] == [f"in:{tmp_path}/trip/"]
     assert found.is_open
+
+
+def test_all_that_a_photo_can_have_is_offered() -> None:
+    found = complete(TABLE, ["query", "has:"], values)
+    assert {word for word, _ in found.words} == {f"has:{what}" for what in HAS}
 
 
 def test_every_command_and_option_is_offered() -> None:

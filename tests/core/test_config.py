@@ -65,6 +65,8 @@ def test_the_designs_example_is_read() -> None:
         ("[embed]\nrevision = ''", 2, ["embed.revision"]),
         ("[embed]\nrevision = 'a//b'", 2, ["embed.revision"]),
         ('\n[embed]\n[place.names]\nhut = "4,5,6,7km"', 3, ["place", "'hut'", "is no point"]),
+        ("\n\ndaemon = {full_scan_hours = -1}", 3, ["daemon.full_scan_hours", "between"]),
+        ("\npicker = {keys = {f2 = 1}}", 2, ["picker.keys", "Expected `str`"]),
         ("device = []", 1, ["device"]),
         ("device = ''", 1, ["device"]),
         ("device = ['cpu', 'the big one']", 1, ["device"]),
@@ -171,7 +173,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), values, max_size=3))
-@settings(max_examples=400, deadline=None)  # of processor time, below: other processes may delay an example
+@settings(max_examples=400)
 def test_any_value_of_any_key_gives_settings_or_a_config_error(given: dict[tuple[str, ...], object]) -> None:
     import tomlkit
 
@@ -189,7 +191,7 @@ def test_any_value_of_any_key_gives_settings_or_a_config_error(given: dict[tuple
         assert str(error).startswith("the.toml, line ")
         return
     finally:
-        assert time.process_time() - began < 1  # a value of three keys takes milliseconds
+        assert time.process_time() - began < 20  # three keys take milliseconds, and a second with all imports
     assert 0.1 <= read.decode_seconds <= 86_400
     Exclude(read.exclude, hidden=read.hidden)
     for stage in registry.own().stages:

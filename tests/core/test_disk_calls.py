@@ -10,7 +10,7 @@ import pytest
 from waiting import until
 
 from imgret import disk_calls
-from imgret.disk_calls import DiskCall, NotResponding, call, is_stuck, silent_disks, stuck
+from imgret.disk_calls import DiskCall, NotResponding, call, call_each, is_stuck, silent_disks, stuck
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +77,7 @@ def test_the_number_of_abandoned_threads_per_disk_is_limited(pipe):
             running.result()
     with pytest.raises(NotResponding):
         DiskCall(b"/disk", b"/disk/more", lambda call: 7)
+    assert call_each([b"/disk", b"/other disk"], len, 20) == {b"/other disk": 11}
     assert DiskCall(b"/other disk", b"/other disk", lambda call: 7).result() == 7
 
 

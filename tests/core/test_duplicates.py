@@ -225,6 +225,7 @@ def hits(store: Store, contents: list[int], *, all_copies: bool = False, limit: 
     found = [Found(content, 1.0, None, "strong", ()) for content in contents]
     query = ParsedQuery()
     described = describe_hits.describe(store, query, found, limit=limit, all_copies=all_copies)
+    assert describe_hits.count(store, query, found, limit=limit, all_copies=all_copies) == len(described)
     return [[os.path.basename(path).decode() for path in (hit.path, *hit.other_paths)] for hit in described]
 
 

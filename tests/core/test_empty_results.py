@@ -20,6 +20,12 @@ def notes(store: Store, text: str, **options: object) -> str:
     return "; ".join(answer.notes)
 
 
+def test_an_excluding_filter_is_named_as_it_was_written(store: Store, add: Add) -> None:
+    add("a.jpg")
+    assert "left out by the filter -rating<=2" in notes(store, "-rating<=2")
+    assert "left out by the filter -rating>=0" in notes(store, "-rating>=0")
+
+
 @pytest.fixture
 def library(store: Store, add: Add) -> Store:
     add(

@@ -217,3 +217,10 @@ def test_the_paths_of_a_gallery_are_those_of_the_index(store, paths):
         found = store.photos.find(gallery.canonical(path))
         assert found is not None
         assert found.gone_at is None
+
+
+def test_a_path_that_no_file_can_have_is_a_content_without_a_file(store, paths):
+    long = os.path.join(os.path.dirname(paths[0]), b"x" * 300 + b".jpg")
+    inside = os.path.join(paths[0], b"inside.jpg")
+    held = gallery.synchronize(store, [*paths, long, inside])
+    assert len(set(held.values()) - {None}) == 5

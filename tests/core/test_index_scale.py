@@ -17,11 +17,13 @@ from saving import save, save_vectors
 from text_spaces import VIEWS, text_space
 
 from imgret.photo import Detection, Facts, FileStat, ModelIdentity
+from imgret.store.clauses import Clause, Tagged
 from imgret.store.factory import open_store
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 from imgret.store.policy import BACKLOG
 from imgret.store.records import Position
+from imgret.store.sqlite import results
 
 MODEL = ModelIdentity("model", "1")
 STAGES = ("caption", "detect", "topics", "embed")
@@ -128,3 +130,30 @@ def test_loading_commits_of_others_costs_the_same_in_a_large_library(libraries: 
             steps[size] = counted(store, partial(memory.refresh, store))
             assert len(memory) == size + 1
     assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps
+
+
+def test_a_filter_may_mean_more_labels_than_a_statement_may_have_values(store: Store) -> None:
+    root = store.roots.add(b"/photos").id
+    content, _ = store.photos.save(root, b"", b"a.jpg", FileStat(1, 1, 1, 1), b"a" * 32, 1)
+    rows = [("keyword", f"word {number}", content, "metadata") for number in range(40_000)]
+    with store.writing() as db:
+        db.executemany("INSERT INTO tag (kind, label, content, stage) VALUES (?, ?, ?, ?)", rows)  # type: ignore[attr-defined]
+    for name, negated, found in (("word", False, [content]), ("word", True, []), ("tree", False, [])):
+        assert store.filters.matching([Clause(Tagged("keyword", name), negated)]).tolist() == found
+
+
+def test_a_stage_is_forgotten_in_short_transactions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "AT_ONCE", 2)
+    monkeypatch.setattr(results, "DROPPED", 3)
+    rows = np.eye(len(VIEWS), 8, dtype=np.float32)
+    for number in range(7):
+        describe(store, number, rows)
+    before = store.words.best(store.words.terms(["dog", "sports"]), 99, 99)
+    store.forget_stage("detect")
+    assert len(before) == 7
+    assert store.facets.kinds() == ["topic"]
+    assert all(
+        set(store.results.identities(each)) == {"caption", "topics", "embed"} for each in before.tolist()
+    )
+    assert len(store.words.best(store.words.terms(["dog"]), 99, 99)) == 0
+    assert len(store.words.best(store.words.terms(["sports"]), 99, 99)) == 7

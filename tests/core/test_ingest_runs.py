@@ -133,6 +133,20 @@ class Captioner(StageModel):
         return [Result(("a ball",)) for _ in items]
 
 
+def test_a_photo_whose_data_cannot_be_used_fails_and_the_others_are_described(
+    store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel
+) -> None:
+    for number in range(3):
+        draw(folder, number)
+    look(store, folder)
+    broken = content(store, folder / "1.png")
+    store.results.save(broken, "caption", ModelIdentity("of another version", "1"), {"not": "a caption"})
+    models = Models({"embed": wordllama})
+    outcome = Ingest(store, SETTINGS, models).run(decoder=decoder)
+    assert (outcome.done, outcome.failed) == (2, 1)
+    assert [failure.path for failure in store.failures.all(5)] == [bytes(folder / "1.png")]
+
+
 def test_a_stage_that_cannot_run_now_runs_later_on_the_new_results(
     store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel
 ) -> None:

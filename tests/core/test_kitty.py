@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,20 @@ def test_the_last_used_image_is_kept() -> None:
     assert sent.add("first", first) == sent.add("second", second) == []
     assert sent.get("first") == first
     assert sent.add("third", third) == [second.image_id]
+
+
+def test_without_a_file_the_pixels_are_in_the_text(tmp_path: Path) -> None:
+    pixels = np.full((2, 3, 3), 7, np.uint8)
+    assert kitty.store(9, pixels, folder=str(tmp_path / "missing")) == kitty.store(9, pixels)
+
+
+def test_a_full_folder_leaves_no_file(tmp_path: Path) -> None:
+    pixels = np.full((100, 100, 3), 7, np.uint8)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        text = kitty.store(9, pixels, folder=str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert text == kitty.store(9, pixels)
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import pytest
@@ -38,6 +38,19 @@ WRITTEN = Metadata(
     position=(44.0, 9.0),
     problems=("a.xmp is not valid XML",),
 )
+
+
+def test_a_word_is_compared_with_all_keywords_once() -> None:
+    asked: list[int] = []
+
+    def matching(_: str, names: Iterable[str]) -> list[str]:
+        asked.append(len(list(names)))
+        return ["Rome"]
+
+    shown = STAGE.json(WRITTEN)
+    assert STAGE.why(shown, "roma", matching) == ["keyword Rome"]
+    assert STAGE.why(shown, "muster", lambda *_: []) == ["person Anna Muster"]
+    assert asked == [2, 1]
 
 
 def test_its_words_and_tags() -> None:

@@ -157,7 +157,7 @@ def test_another_embedder_takes_over_while_others_write(
         assert store.vectors.activate_when_complete(B)
     assert store.vectors.active_model() == B
     assert store.nearest.search(text_space(store), new[7], 1).tolist() == [contents[7]]
-    assert store.vectors.covered(A) == 0
+    assert list(store.rows("SELECT count(*) FROM space")) == [(1,)]
     assert store.nearest.check(text_space(store)) == []
     assert np.isnan(store.vectors.of(text_space(store), np.array([999]), VIEWS)["passage"]).all()
 

@@ -34,6 +34,15 @@ NOW = datetime(2026, 3, 18)
         ("a beach with neither people nor dogs", "a beach", ("people", "dogs")),
         ("a beach, no people no dogs", "a beach,", ("people", "dogs")),
         ("a street, not a blue car", "a street,", ("blue car",)),
+        ("a table with no red no blue circle", "a table", ("red circle", "blue circle")),
+        (
+            "a table, neither red nor blue nor dark green circles",
+            "a table,",
+            ("red circles", "blue circles", "dark green circles"),
+        ),
+        ("cars, not red and not blue", "cars,", ("red", "blue")),
+        ("a street with no red, no blue car", "a street", ("red", "blue car")),
+        ("a table with no red, no blue, circle", "a table circle", ("red", "blue")),
     ],
 )
 def test_what_is_negated_is_pushed_away(text: str, words: str, negatives: tuple[str, ...]) -> None:
@@ -49,6 +58,7 @@ def test_what_is_negated_is_pushed_away(text: str, words: str, negatives: tuple[
         "no parking sign",
         "a no smoking sign on a wall",
         "no left turn",
+        "no red square",
         "no dogs allowed sign",
         "a cat not looking amused",
         "why not",

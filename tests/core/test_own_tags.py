@@ -54,12 +54,26 @@ def test_keywords_of_ones_own(command: Command, store: Store) -> None:
     assert command("tag", "/photos/a.jpg") == (0, "Family\ntwo words\n", "")
     assert metadata(command)["keywords"] == ["sea", "Family", "two words"]
     assert command("query", "keyword:family")[1] == "/photos/a.jpg\n"
-    assert command("tag", "--remove", "/photos/a.jpg", "FAMILY", "sea") == (0, "", "")
+    assert command("tag", "--remove", "/photos/a.jpg", "FAMILY") == (0, "", "")
     assert metadata(command)["keywords"] == ["sea", "two words"]
     code, _, message = command("tag", "/photos/a.jpg", "x" * (LONGEST_TAG + 1))
     assert (code, "a tag has 1 to 200 characters" in message) == (2, True)
     code, _, message = command("tag", "/photos/none.jpg", "sea")
     assert (code, "/photos/none.jpg is not in the index" in message) == (2, True)
+
+
+def test_a_keyword_that_is_not_there_cannot_be_removed(command: Command) -> None:
+    command("tag", "/photos/a.jpg", "boat", "red")
+    assert command("tag", "--remove", "/photos/a.jpg", "Harbour") == (
+        1,
+        "",
+        "Harbour is no keyword of yours\n",
+    )
+    of_file = "Sea is a keyword of the file, which stays as it is\n"
+    assert command("tag", "--remove", "/photos/a.jpg", "Sea") == (1, "", of_file)
+    assert command("tag", "--remove", "/photos/a.jpg", "BOAT", "Sea") == (0, "", of_file)  # one was removed
+    assert command("tag", "/photos/a.jpg") == (0, "red\n", "")
+    assert metadata(command)["keywords"] == ["sea", "red"]
 
 
 def test_a_rating_of_ones_own_counts_before_that_of_the_file(command: Command) -> None:

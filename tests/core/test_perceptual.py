@@ -70,6 +70,12 @@ def test_the_colour_of_a_shape_is_that_on_white_black_and_grey() -> None:
         assert colour(bytes(ground) * 9) == bytes(2)
 
 
+def test_the_purest_colours_are_near_almost_pure_ones() -> None:
+    for pure, almost in (((255, 0, 0), (254, 0, 0)), ((0, 0, 255), (0, 0, 254))):
+        both = [[each - 256 if each > 127 else each for each in colour(bytes(rgb))] for rgb in (pure, almost)]
+        assert math.dist(*both) <= 2
+
+
 def test_edits_are_similar_and_other_images_are_not() -> None:
     scenes = [scene(seed) for seed in range(20)]
     looks = [look(each) for each in scenes]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.decode.metadata_dates import iptc_date, written_date, zone
+from imgret.decode import exif
+from imgret.decode.metadata_dates import exif_date, exif_date_problems, iptc_date, written_date, zone
 from imgret.photo import PRECISIONS, PhotoDate
 from imgret.photo_dates import Place, choose
 from imgret.search.hit_json import dated
@@ -57,6 +58,9 @@ def test_a_date_in_the_future_is_no_date() -> None:
     later = PhotoDate(seconds(2099), "exif")
     assert choose(later, [place("a.jpg")], NOW) is None
     assert choose(later, [place("2020-01-02.jpg")], NOW) == PhotoDate(seconds(2020, 1, 2), "name", "day")
+    for mtime in (seconds(2099), 1 << 50):
+        assert choose(None, [place("a.jpg", mtime)], NOW, mtime=True) is None
+        assert choose(None, [place("a.jpg", mtime), place("b.jpg", 86400)], NOW, mtime=True) is not None
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,35 @@ def test_dates_of_xmp(written: str, expected: PhotoDate, shown: str) -> None:
 )
 def test_no_dates(written: object) -> None:
     assert written_date(written, "xmp") is None
+
+
+@pytest.mark.parametrize(
+    ("original", "changed", "reported"),
+    [
+        ("2019:07:04 12:13:14", "0000:00:00 00:00:00", None),
+        ("0000:00:00 00:00:00", "2019:07:04 12:13:14", None),
+        ("0000:00:00 00:00:00", None, "0000:00:00 00:00:00"),
+        (None, "2019:02:30 10:00:00", "2019:02:30 10:00:00"),
+        ("03/04/2019", "0000:00:00", "03/04/2019"),  # March or April
+        ("9" * 100, None, "9" * 32),
+        # unknown, or of a clock that was never set
+        ("    :  :     :  :  ", "", None),
+        ("1970:01:01 00:00:00", None, None),
+        (b"\0" * 20, 7, None),
+    ],
+)
+def test_impossible_dates_of_exif_are_reported(
+    original: object, changed: object, reported: str | None
+) -> None:
+    found = exif_date_problems({exif.DATE_TIME: changed}, {exif.DATE_TIME_ORIGINAL: original})
+    sentence = f"has the date {reported}, which is impossible or ambiguous, so it is not used"
+    assert found == ((sentence,) if reported else ())
+
+
+@given(st.text(max_size=24) | st.binary(max_size=24) | st.text("0129:./- ", max_size=20))
+def test_no_date_of_exif_is_both_used_and_reported(written: object) -> None:
+    directories = {exif.DATE_TIME: written}, {}
+    assert not (exif_date(*directories) and exif_date_problems(*directories))
 
 
 def test_dates_of_iptc() -> None:

@@ -179,6 +179,8 @@ def test_a_count_is_of_what_matches(query: Query, monkeypatch: pytest.MonkeyPatc
         )  # nothing is read of photos that are only counted
         assert query("--count", "has:date")[:2] == (0, "2\n")
         assert query("--count", "has:date", "-k", "1")[:2] == (0, "1\n")
+        patched.delattr("imgret.stage_results.described")
+        assert query("--count", "giraffes")[:2] == (0, f"{found}\n")
     assert query("--count")[:2] == (0, query("--count", "name:.")[1])
     assert query("--count", "")[0] == 2  # a variable that is not set
     code, out, _ = query("--count", "name:nowhere")

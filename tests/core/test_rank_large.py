@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_shots_are_folded_as_when_each_is_compared_with_all_before(shots: list[A
     kept: list[tuple[int, int]] = []  # (number, place)
     for number, (when, camera, caption, dogs, _) in enumerate(shots):
         facts = Facts("JPEG", 4, 3, when, camera)
-        shown = {"caption": caption, "objects": {"dog": dogs} if dogs else {}}
+        shown = partial(dict, caption=caption, objects={"dog": dogs} if dogs else {})
         expected = _slowly(shots, pixels, kept, number)
         place = seen.place(number, facts, shown)
         assert place == expected

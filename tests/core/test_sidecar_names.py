@@ -37,6 +37,8 @@ from imgret.sidecar_names import sidecar_names
             "original_1d4caa6f-16c6-4c3d-901b-9387de10e528_.jpg",
             "original_1d4caa6f-16c6-4c3d-901b-9387de10e528_.json",
         ),
+        ("a" * 41 + ".jpg", "a" * 41 + ".jpg..json"),
+        ("ü" * 50 + ".jpg", "ü" * 46 + ".json"),
         ("no suffix", "no suffix.json"),
         ("any.jpg", "metadata.json"),
     ],

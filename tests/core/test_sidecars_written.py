@@ -242,6 +242,13 @@ def test_a_mirror_folder(photos: Photos, tmp_path: Path) -> None:
     assert not photos.sidecar.exists()
 
 
+def test_no_folder_is_made_in_a_mirror_for_nothing(photos: Photos, tmp_path: Path) -> None:
+    target = Target(0o022, bytes(tmp_path / "mirror"))
+    remove_sidecars(photos.store, [bytes(photos.folder)], target, lambda _: None)
+    assert photos.write("ocr", mirror=tmp_path / "mirror")[0].written == 0
+    assert not (tmp_path / "mirror").exists()
+
+
 def test_a_mirror_folder_that_cannot_be_made(photos: Photos, tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     mirror.write_text("a file")

@@ -22,7 +22,6 @@ LONG = {
     "tests/core/test_confine.py": 350,
     "tests/core/test_formats.py": 360,
     "tests/core/test_index_identity.py": 370,
-    "tests/core/test_note_follows.py": 360,
     "tests/core/test_rank.py": 410,
     "tests/daemon/test_service.py": 460,
     "tests/models/test_weights_pull.py": 360,

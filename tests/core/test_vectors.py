@@ -32,7 +32,7 @@ def test_saved_vectors_come_back_by_view(store: Store, units: Units, bulk: Bulk)
     assert np.isnan(found["captions"][0]).all()
     assert np.isnan(found["passage"][1]).all()
     assert store.nearest.search(text_space(store), rows[1], 1).tolist() == [content]
-    assert store.vectors.covered(A) == 1
+    assert store.nearest.count(text_space(store)) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_rollback_takes_back_the_nearest_too(store: Store, units: Units, bulk:
 def test_copies_and_removals(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(2)
     one, two = bulk(rows, A)
-    store.vectors.copy(one, two)
+    store.vectors.copy(one, two, ["embed"])
     assert set(store.nearest.search(text_space(store), rows[0], 2).tolist()) == {one, two}
     assert np.array_equal(
         *(store.vectors.of(text_space(store), np.array([c]), VIEWS)["passage"] for c in (one, two))
@@ -100,7 +100,7 @@ def test_the_old_embedder_is_used_until_the_new_one_covers_as_much(
     assert store.vectors.activate_when_complete(B)
     assert store.vectors.active_model() == B
     assert store.nearest.search(text_space(store), new[2], 1).tolist() == [contents[2]]
-    assert store.vectors.covered(A) == 0
+    assert list(store.rows("SELECT count(*) FROM space")) == [(1,)]
     assert store.vectors.activate_when_complete(B)
 
 

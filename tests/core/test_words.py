@@ -39,7 +39,8 @@ def test_a_document_is_replaced_and_removed(store: Store, add: Add) -> None:
     store.documents.update(content, {"note": "giraffe"})
     assert best(store, "zebra") == []
     assert best(store, "giraffe") == [content]
-    store.documents.remove(content)
+    store.db.execute("DELETE FROM photo WHERE content = ?", (content,))
+    store.contents.forget([content])
     assert best(store, "giraffe") == []
     assert store.documents.check() == []
 

@@ -83,13 +83,3 @@ def test_very_many_folders_become_one_tree():
         dirty.touch(b"/r/%d" % i, ROOT, 0.0)
     assert len(dirty) == 1
     assert dirty.take(1.0).trees == {ROOT}
-
-
-def test_a_root_that_is_not_watched_any_more_is_forgotten():
-    dirty = DirtyFolders()
-    dirty.touch(b"/r/a", ROOT, 0.0)
-    dirty.touch_tree(b"/r", 0.0)
-    dirty.scan_later(b"/r", 0.0)
-    dirty.touch(b"/rest", b"/rest", 0.0)
-    dirty.forget(ROOT)
-    assert dirty.take(1.0).folders == {b"/rest"}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from imgretd.listen import listen, remove_socket
+from imgretd.listen import alone, listen, remove_socket
 
 from imgret.errors import DaemonError
 
@@ -66,3 +66,10 @@ def test_the_daemon_reports_it_and_ends(tmp_path, private_places):
     assert ran.returncode == 4
     assert f"{notes} is not a socket of yours" in ran.stderr
     assert notes.read_text() == "all of it"
+
+
+def test_an_error_of_the_daemon_is_not_taken_for_another_daemon(path):
+    with pytest.raises(BlockingIOError, match="a pipe"), alone(path):
+        raise BlockingIOError("a pipe")
+    with alone(path), pytest.raises(DaemonError, match="another daemon listens"), alone(path):
+        pass

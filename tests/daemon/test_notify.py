@@ -119,6 +119,31 @@ def test_a_plain_line_is_one_clean_line():
     assert "root=/p" in line
 
 
+def test_a_traceback_has_lines_that_cannot_be_taken_for_others():
+    failed = record("it failed", logging.ERROR, ROOT=b"/p")
+    try:
+        raise ValueError("bad\x1b[2J\n12:00:00 INFO forged")
+    except ValueError:
+        failed.exc_info = sys.exc_info()
+    first, *others = journal.PlainFormatter("%(levelname)s %(message)s").format(failed).split("\n")
+    assert first == "ERROR it failed  root=/p"
+    assert others[0] == "    Traceback (most recent call last):"
+    assert others[-1] == "    12:00:00 INFO forged"
+    assert all(line.startswith("    ") and "\x1b" not in line for line in others)
+
+
+def test_nothing_is_sent_while_no_descriptor_is_left(tmp_path):
+    program = f"""
+import os, resource
+from imgretd.notify import notify
+held = [os.open("/dev/null", os.O_RDONLY) for _ in range(5)]
+resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1] + 1, 4096))
+print(notify("WATCHDOG=1", environ={{"NOTIFY_SOCKET": {str(tmp_path / "s")!r}}}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
 def supply(folder, name, **values):
     (folder / name).mkdir()
     for key, value in values.items():

@@ -14,7 +14,7 @@ import pytest
 # tests are imported by path (importlib mode), so the folder of their shared helpers is added here
 sys.path.insert(0, str(Path(__file__).parent))
 
-from command_line import DRAWN, TINY, WORDLLAMA, Library, draw, settle_clock
+from command_line import DRAWN, TINY, WORDLLAMA, WORDS_ONLY, Library, draw, settle_clock
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,13 @@ def library(described: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(variable, value)
     assert mine.index().code == 0  # copies have other inodes; their hashes are equal
     return mine
+
+
+@pytest.fixture
+def words(library: Library) -> Library:
+    """The described library with every model switched off: commands start at once."""
+    library.config.write_text(WORDS_ONLY)
+    return library
 
 
 @pytest.fixture

@@ -27,13 +27,6 @@ STATUS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def words(library: Library) -> Library:
-    """The described library with every model switched off: commands start at once."""
-    library.config.write_text(WORDS_ONLY)
-    return library
-
-
 @pytest.mark.must_run
 def test_a_hit_has_these_keys_and_values(library: Library) -> None:
     found = imgret("query", "--json", "a red circle")
@@ -232,25 +225,6 @@ def test_thousands_of_notes_are_imported_and_bad_lines_reported(words: Library, 
     assert imgret("note", "--import", taken_back).code == 0
     assert words.shown("IMG_1.jpg")["note"] is None
     assert imgret("note", "--import", tmp_path / "nowhere").code == 2
-
-
-def test_a_note_is_edited_in_the_editor(
-    words: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    photo = words.photos / "IMG_1.jpg"
-    editor = tmp_path / "editor"
-    editor.write_text('#!/bin/sh\nprintf "%s and more" "$(cat "$1")" > "$1.new" && mv "$1.new" "$1"\n')
-    editor.chmod(0o700)
-    monkeypatch.setenv("VISUAL", str(editor))
-    assert imgret("note", photo, "first").code == 0
-    assert imgret("note", photo, "--edit").code == 0
-    assert imgret("note", photo).out == b"first and more\n"
-    monkeypatch.setenv("VISUAL", "false")
-    failed = imgret("note", photo, "--edit")
-    assert (failed.code, "was not changed" in failed.err) == (2, True)
-    assert imgret("note", photo, "text", "--clear").code == 2
-    unknown = imgret("note", words.photos / "nowhere.jpg", "x")
-    assert (unknown.code, "is not in the index: there is no such file" in unknown.err) == (2, True)
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_ENDPOINT"])

@@ -16,13 +16,6 @@ from imgret.store.factory import open_store
 
 
 @pytest.fixture
-def words(library: Library) -> Library:
-    """The described library with every model switched off: commands start at once."""
-    library.config.write_text(WORDS_ONLY)
-    return library
-
-
-@pytest.fixture
 def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     """A place without photos and without an index."""
     place = Library(tmp_path)

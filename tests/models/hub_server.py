@@ -122,6 +122,9 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 match = re.fullmatch(r"bytes=(\d+)-", range_header)
                 assert match
                 start, status = int(match[1]), 206
+                if start >= len(content):
+                    self.respond(416, b"nothing follows")
+                    return
             cuts = hub.cut.get(name)
             if cuts and name in hub.once:
                 del hub.files[name]

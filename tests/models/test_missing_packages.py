@@ -14,6 +14,7 @@ from imgret.pipeline import loading
 from imgret.places import Places
 from imgret.stages import registry
 from imgret.stages.detect import DetectSettings
+from imgret.stages.metadata import MetadataSettings
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 EXTRAS = {
@@ -71,3 +72,13 @@ def test_the_small_embedder_needs_no_package(here: Places, monkeypatch: pytest.M
         monkeypatch.setitem(sys.modules, module, None)
     model = loading.load_model(own, demo_settings(), here)
     assert model.identity.name.startswith("wordllama")
+
+
+def test_the_metadata_of_files_with_weights_that_are_none_is_left_out(here: Places) -> None:
+    settings = demo_settings().with_tables(metadata=MetadataSettings(weights="someone/model"))
+    skipped: dict[str, str] = {}
+    models = loading.load_models(settings, here, ["metadata", "place"], on_skip=skipped.__setitem__)
+    assert models.missing.keys() == skipped.keys() == {"metadata"}
+    assert "someone/model" in skipped["metadata"]
+    assert "metadata" not in models.stages()
+    assert "place" in models.stages()

@@ -152,6 +152,24 @@ def test_a_lost_note_is_reported_while_another_picture_without_a_note_is_there(
     assert store.notes.lost_notes() == []
 
 
+def test_the_note_of_a_deleted_photo_may_belong_to_another_one(store: Store) -> None:
+    gone = picture(store, "before")
+    store.results.write_note(gone, "ours")
+    other = picture(store, "other", b"/photos/b.jpg")
+    without = picture(store, "without", b"/photos/c.jpg")
+    assert store.notes.vanished(0, 9) == []
+    for path in (PATH, b"/photos/c.jpg"):
+        delete(store, path)
+    assert store.notes.vanished(NOW, 9) == [gone]
+    assert store.notes.vanished(NOW + 1, 9) == store.notes.vanished(NOW, 0) == []
+    store.notes.may_belong(gone, without)  # it has no path
+    assert store.notes.lost_notes() == []
+    store.notes.may_belong(gone, other)
+    assert store.notes.lost_notes() == [records.LostNote(b"/photos/b.jpg", "ours", gone)]
+    put(store, b"/photos/again.jpg", "before")
+    assert store.notes.vanished(NOW, 9) == store.notes.lost_notes() == []
+
+
 def test_an_edit_keeps_the_note_it_has(store: Store) -> None:
     before, after = noted_and_edited(store)
     decode(store, after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from store_library import (
     CAPTION,
@@ -22,6 +23,7 @@ from store_library import (
 )
 
 from imgret.store.interface import Store
+from imgret.store.records import SpaceTraits
 
 
 @pytest.fixture
@@ -70,6 +72,22 @@ def test_a_twin_takes_everything_over(store: Store, source: int) -> None:
     assert store.results.identities(target) == store.results.identities(source)
     found = store.words.best(store.words.terms(["dog"]), 9, 99).tolist()
     assert sorted(found) == [source, target]
+
+
+def test_a_twin_replaces_neither_results_nor_vectors_that_are_there(store: Store, source: int) -> None:
+    target = put(store, b"/photos/b.jpg")
+    store.results.write_note(target, "zebra")
+    save_vectors(store, target, passage=unit(0, 0, 1), note=unit(0, 1, 0))
+    store.results.save(source, "other", MODEL, 1, vectors={"view": unit(1, 0)}, space=SpaceTraits("view"))
+    assert CAPTION in store.results.copy(source, target)
+    texts, other = store.vectors.active_spaces()
+    own = store.vectors.of(texts, np.array([target]), ["passage", "caption", "note"])
+    assert np.allclose(own["passage"], [[0, 0, 1]], atol=1e-3)
+    assert np.allclose(own["note"], [[0, 1, 0]], atol=1e-3)
+    assert np.isnan(own["caption"]).all()
+    assert np.allclose(store.vectors.of(other, np.array([target]), ["view"])["view"], [[1, 0]], atol=1e-3)
+    assert store.nearest.search(texts, unit(0, 0, 1), 1).tolist() == [target]
+    assert store.nearest.search(other, unit(1, 0), 9).tolist() == [source, target]
 
 
 def test_one_that_is_still_to_be_described_is_no_twin(store: Store, source: int) -> None:

@@ -13,6 +13,7 @@ from imgret.store.clauses import Clause, Containing, Has
 from imgret.store.fold import squeezed
 from imgret.store.interface import Store
 from imgret.store.records import TextColumn
+from imgret.store.word_parts import with_parts
 
 CAPTION = TextColumn("caption", "caption")
 OCR = TextColumn("ocr", "ocr", 1.0, substrings=True)
@@ -169,3 +170,33 @@ def test_the_filter_passes_what_a_loop_passes(engine: Engine, texts: list[str], 
                 expected = [content for content, text in contents.items() if squeezed(each) in text]
                 assert containing(store, each) == sorted(expected)
         assert store.documents.check() == []
+
+
+def test_parts_of_words_are_found_behind_any_number_of_photos_that_do_not_pass(columned: Store) -> None:
+    contents = [read(columned, f"{number}", "RESTRICTEDAREA") for number in range(20)]
+    terms = columned.words.terms(["restricted"])
+    found = columned.words.best(terms, 3, BUDGET, passes=lambda ids: ids >= contents[-2])
+    assert found.tolist() == contents[-2:]
+
+
+def test_the_best_by_words_are_found_beside_many_with_parts_of_words(columned: Store) -> None:
+    contents = [read(columned, f"{number}", "the old restaurant at the station") for number in range(20)]
+    contents.append(read(columned, "best", "restaurant"))
+    terms = columned.words.terms(["restaurant"])
+    found = columned.words.best(terms, 4, BUDGET).tolist()
+    assert len(found) == 4
+    assert contents[-1] in found
+
+
+@given(
+    st.lists(st.integers(1, 12), unique=True), st.lists(st.integers(1, 12), unique=True), st.integers(1, 15)
+)
+def test_neither_parts_of_words_nor_words_crowd_out_the_other(
+    parts: list[int], found: list[int], count: int
+) -> None:
+    joined = with_parts(np.array(parts, np.int64), np.array(found, np.int64), count).tolist()
+    every = set(parts) | set(found)
+    assert len(joined) == len(set(joined)) == min(count, len(every))
+    assert set(joined) <= every
+    assert set(parts[: count // 2]) <= set(joined)
+    assert set(found[: count - count // 2]) <= set(joined)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
-from store_library import CAPTION, NOW, digest, put, stat
+from store_library import CAPTION, NOW, describe, digest, put, stat
 
 from imgret.errors import IndexProblem
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
+from imgret.store.table_rows import TABLES
 
 COMMITS = 60
 
@@ -99,6 +100,25 @@ def test_an_error_undoes_the_whole_transaction(store: Store) -> None:
     assert (store.results.note(kept), store.setting("key")) == (None, None)
     store.remember("key", "after")  # the connection goes on
     assert store.setting("key") == "after"
+
+
+def test_a_commit_that_fails_undoes_the_transaction_and_the_next_one_is_saved(
+    store: Store, second: Store
+) -> None:
+    content = put(store, b"/photos/a.jpg")
+    (table,) = (table for table in TABLES if table.name == "content")
+    row = tuple(
+        {"id": 99, "hash": digest("b"), "edit_of": 98, "truncated": 0}.get(name) for name in table.columns
+    )
+    with pytest.raises(IndexProblem), store.writing():
+        describe(store, content, caption="a zebra")
+        store.transfer.write(table, [row])  # an edit of a content that is missing, as the commit finds
+    describe(store, content, caption="a zebra in a zoo")
+    store.remember("key", "value")
+    assert second.setting("key") == "value"
+    assert second.contents.content_named(digest("b")) is None
+    assert second.words.best(second.words.terms(["zebra"]), 9, 99).tolist() == [content]
+    assert store.documents.check() == []
 
 
 def test_an_inner_transaction_ends_with_the_outer_one(store: Store, second: Store) -> None:

@@ -1,6 +1,7 @@
 """Names of keys, changes of the key map, and the texts of a hit."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 from imgret.config import PickerSettings
 from imgret.errors import ConfigError, QueryError, UsageError
 from imgret.photo import Hit
+from imgret_tui import desktop
 from imgret_tui.desktop import filled_in
 from imgret_tui.hit_texts import (
     cut_end,
@@ -191,3 +193,16 @@ def test_dates_and_extensions_are_never_cut(stem: str, folder: str, width: int) 
     assert line.startswith("2019-07-14 · ")
     assert ".jpg" in line
     assert line.endswith("1 copy")
+
+
+@pytest.mark.parametrize("run", [desktop.run_silently, desktop.run_in_terminal])
+def test_a_command_with_too_many_paths_is_refused(run: Callable[[bytes], None]) -> None:
+    with pytest.raises(UsageError, match="the paths are too long for one command"):
+        run(filled_in("true {+}", b"/a", [b"/photos/%d.jpg" % n for n in range(20_000)]))
+
+
+def test_a_command_of_the_file_that_is_empty_is_reported_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[picker.commands]\n"alt+x" = " "\n')
+    with pytest.raises(ConfigError, match=r"line 2: alt\+x: .* has no command"):
+        user_keymap(PickerSettings(commands={"alt+x": " "}), [], str(path))

@@ -33,7 +33,7 @@ def test_all_details_of_a_photo() -> None:
         "also    a puppy",
         "objects 2 dogs",
         "topics  diaries & daily life",
-        "photo   1970-01-02 · Pixel · 640 x 480, 1.23 MB",
+        "photo   1970-01-02 · Pixel · 640 x 480, 1.2 MB",
         "path    /photos/a\ufffd.jpg",
         "gps     33.8568° S, 151.2153° E",
         "copy    /photos/copy.jpg",
@@ -88,3 +88,23 @@ def test_what_is_wrapped_begins_behind_its_label() -> None:
         "place   Mitte, Berlin",
         "path    ~/ph…MG_1.jpeg",
     ]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_400, "999 kB"),
+        (999_700, "1.0 MB"),
+        (12_345_678, "12.3 MB"),
+    ],
+)
+def test_a_size_has_three_digits_at_most(size: int, text: str) -> None:
+    hit = Hit(
+        rank=1, content=1, path=b"/a.jpg", score=1.0, cosine=None, strength="fair", shown={"caption": None},
+        note=None, taken_at=None, width=None, height=None, online=True, why=(),
+    )  # fmt: skip
+    lines = [row.line.plain for row in details_rows(hit, PhotoDetails(size=size), "")]
+    assert f"photo   {text}" in lines

@@ -173,6 +173,15 @@ def test_a_reader_that_has_ended_is_no_error(start: Start) -> None:
         assert b"BrokenPipe" not in terminal.output
 
 
+def test_a_full_disk_behind_its_output_is_reported(start: Start) -> None:
+    with start("red", kind="plain", shell="> /dev/full") as terminal:
+        terminal.until("why")
+        terminal.type(ENTER)
+        assert terminal.ended() == 2
+        assert b"the output cannot be written: No space left on device" in terminal.output
+        assert b"Traceback" not in terminal.output
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_restores_the_terminal(start: Start, number: int, code: int) -> None:
     with start("red", kind="kitty") as terminal:

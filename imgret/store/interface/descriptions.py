@@ -128,6 +128,14 @@ class Notes(Protocol):
         """The edits of a content that no longer exists, and the edits of those."""
         ...
 
+    def vanished(self, since: int, most: int) -> list[int]:
+        """At most `most` contents with a note, no photo any more, and a photo that was deleted at `since` or later."""
+        ...
+
+    def may_belong(self, content: int, other: int) -> None:
+        """The note of a vanished content may be meant for the photo `other`: it is a lost note at a path of that."""
+        ...
+
     def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
         """Notes that were not copied to an edit, by path: another picture, without a note, is at their path.
 

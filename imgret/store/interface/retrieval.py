@@ -62,7 +62,7 @@ class Vectors(Protocol):
 
         The vectors of others are dropped then, and the nearest-neighbour table is rebuilt, both in short
         transactions. Until then nothing changes. To be called when a run of describing is done: a table that
-        was is_outdated is rebuilt, too.
+        is outdated is rebuilt, too.
         """
         ...
 
@@ -165,7 +165,8 @@ class Words(Protocol):
 
         BM25 reads every document that holds a term, so the commonest terms, which are least informative, are left out
         once those before them hold more than `budget` documents; the rarest is always searched unless `strict`.
-        Before them come documents whose columns with `substrings` contain a long word, or neighbouring words, as a part.
+        Before them come documents whose columns with `substrings` contain a long word, or neighbouring words, as a part:
+        with `passes`, those that pass of the first `budget`. They take half of the places if there are too few for all.
         """
         ...
 

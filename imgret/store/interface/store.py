@@ -129,7 +129,7 @@ class Store(Protocol):
         ...
 
     def expect(self, contents: Collection[int]) -> None:
-        """These contents are read next, one by one, within the same transaction: a server can read them together.
+        """These contents are read next, one by one, within the same transaction: they can be read together.
 
         Changes nothing else, and is without effect outside `reading()` and `writing()`.
         """

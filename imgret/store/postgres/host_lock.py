@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -35,15 +36,20 @@ def worker_name(place: str) -> str:
     except OSError as error:
         raise _refused(path, error) from None
     try:
-        name = os.pread(fd, 64, 0).decode("ascii", "replace").strip()
+        name = _name_in(fd)
         if not name:
-            name = secrets.token_hex(16)
+            fcntl.flock(fd, fcntl.LOCK_EX)  # another process may be writing its own one
+            name = _name_in(fd) or secrets.token_hex(16)
             os.pwrite(fd, f"{name}\n".encode(), 0)
     except OSError as error:
         raise _refused(path, error) from None
     finally:
         os.close(fd)
     return name
+
+
+def _name_in(fd: int) -> str:
+    return os.pread(fd, 64, 0).decode("ascii", "replace").strip()
 
 
 def _path(place: str, suffix: str) -> str:

@@ -16,9 +16,13 @@ class PgChanges:
         self._place = place
         with translated_errors(place):
             self._db = pg_address.connect(place)
-            self._schema = str(self._db.execute("SELECT current_schema()").get)
-            self._own = f"{self._schema} {worker_name(place)} {os.getpid()}"
-            self._db.execute("LISTEN imgret")
+            try:
+                self._schema = str(self._db.execute("SELECT current_schema()").get)
+                self._own = f"{self._schema} {worker_name(place)} {os.getpid()}"
+                self._db.execute("LISTEN imgret")
+            except BaseException:
+                self._db.close()
+                raise
 
     def wait(self, seconds: float) -> bool:
         with translated_errors(self._place):

@@ -21,7 +21,9 @@ from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_begin import CLAIMING, begin_sql, check_version
 from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.postgres.pg_pending import Pending
-from imgret.store.postgres.pg_read_ahead import ReadAhead
+from imgret.store.read_ahead import ReadAhead
+
+TOGETHER = 200  # contents that are read at once: a round trip costs more than rows that are not needed
 
 
 class Connection:
@@ -35,7 +37,7 @@ class Connection:
         self._closed = False
         self._begun = 0  # transactions
         self.pending = Pending()
-        self._ahead = ReadAhead(self.rows)
+        self._ahead = ReadAhead(self.rows, TOGETHER)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         with translated_errors(place):
             self.db = self._connected()
@@ -52,7 +54,7 @@ class Connection:
         return self.refusal is None
 
     def at_commit(self, flush: Callable[[], None], forget: Callable[[], None]) -> None:
-        """Call `flush` at the end of each transaction that writes, before its commit, and `forget` where it is undone."""
+        """Call `flush` before the commit of each transaction that writes, and `forget` where it is undone, even by the commit."""
         self._flushes.append((flush, forget))
 
     @contextlib.contextmanager
@@ -85,6 +87,7 @@ class Connection:
                 self.pending.write(self.db)
                 for flush, _ in self._flushes:
                     flush()
+                self._commit()
             except BaseException:
                 self.pending.forget()
                 for _, forget in self._flushes:
@@ -93,7 +96,6 @@ class Connection:
                 raise
             finally:
                 self._ahead.expect(())
-            self._commit()
 
     @contextlib.contextmanager
     def claiming(self) -> Iterator[Database]:

@@ -58,7 +58,8 @@ class Documents:
         self._known: dict[str, int] = {}  # token -> id
         self._pending: dict[int, dict[int, str]] = {}  # content -> column -> new text, as `fold.cut` gives it
         self._changed: dict[int, set[str]] = {}  # content -> columns of `pg_own_texts` that may have changed
-        self._new: set[str] = set()  # tokens that this transaction added
+        self._new: set[str] = set()  # tokens that the transaction `_new_in` added
+        self._new_in: int | None = None
         self._holding: Counter[int] = Counter()  # token -> documents that came or went in this transaction
         self._totals: Counter[str] = Counter()
         connection.at_commit(self.flush, self._forget)
@@ -135,6 +136,8 @@ class Documents:
                 with self._connection.writing() as db:
                     sql = "INSERT INTO token (text) SELECT unnest(%s::text[]) RETURNING text, id"
                     self._known.update(db.execute(sql, (new,)).fetchall())
+                    if self._new_in != self._connection.transaction:  # the one before was committed
+                        self._new, self._new_in = set(), self._connection.transaction
                     self._new.update(new)
         return {token: self._known[token] for token in keys & self._known.keys()}
 
@@ -256,12 +259,12 @@ class Documents:
         self._changed.clear()
         self._holding.clear()
         self._totals.clear()
-        self._new.clear()
 
     def _forget(self) -> None:
         """Forget what belongs to a transaction that is undone."""
         for token in self._new:
             self._known.pop(token, None)
+        self._new.clear()
         self._clear()
 
 

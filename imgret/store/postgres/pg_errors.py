@@ -66,9 +66,8 @@ def problem(error: psycopg.Error, place: str) -> ImgretError:
                 f"{place} is not complete: {why}",
                 "Copy the index from a backup, or name another schema and index again.",
             )
-        case psycopg.OperationalError() if (
-            "too many" in why
-        ):  # errors of connecting have no class of their own
+        # Errors of connecting have no class of their own.
+        case psycopg.OperationalError() if "too many" in why:
             return IndexBusy(
                 f"the server of {place} accepts no more connections",
                 "Raise its `max_connections`, or the limit of the user.",

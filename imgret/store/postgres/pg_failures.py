@@ -6,14 +6,10 @@ from collections.abc import Collection
 
 from imgret.photo import Photo
 from imgret.store import paths, row_values
+from imgret.store.conditions import FAILED
 from imgret.store.policy import ARRIVED
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.records import READ, Failure
-
-_FAILED = (
-    "gone_at IS NULL AND (content IN (SELECT content FROM work WHERE error IS NOT NULL)"
-    " OR id IN (SELECT photo FROM unreadable))"
-)
 
 
 class Failures:
@@ -52,16 +48,18 @@ class Failures:
                 " WHERE error IS NOT NULL"
             )
             if only is None:
-                count = int(db.execute(f"SELECT count(*) FROM photo WHERE {_FAILED}").get)
+                count = int(db.execute(f"SELECT count(*) FROM photo WHERE gone_at IS NULL AND {FAILED}").get)
                 db.execute(reset)
                 db.execute("UPDATE unreadable SET attempts = 0, not_before = 0")
                 return count
-            failed = [
-                photo
-                for photo in only
-                if db.execute(f"SELECT 1 FROM photo WHERE id = %s AND {_FAILED}", (photo.id,)).get
-            ]
-            for photo in failed:
-                db.execute("UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = %s", (photo.id,))
-                db.execute(f"{reset} AND content = %s", (photo.content,))
+            failed = db.execute(
+                f"SELECT id, content FROM photo WHERE id = ANY (%s::bigint[]) AND gone_at IS NULL AND {FAILED}",
+                ([photo.id for photo in only],),
+            ).fetchall()
+            db.execute(
+                "UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = ANY (%s::bigint[])",
+                ([photo for photo, _ in failed],),
+            )
+            contents = [content for _, content in failed if content is not None]
+            db.execute(f"{reset} AND content = ANY (%s::bigint[])", (contents,))
             return len(failed)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from imgret import disk_calls
 from imgret.store import labels, paths, positions
 from imgret.store.clauses import (
-    DURATION,
     FAMILIES,
     OBJECT,
     Around,
@@ -35,6 +34,7 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
+from imgret.store.conditions import DURATION, RATED
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
 from imgret.store.postgres import pg_roots as roots
 from imgret.store.postgres import pg_substrings as substrings
@@ -44,7 +44,6 @@ from imgret.store.postgres.pg_facets import Facets
 from imgret.store.postgres.pg_photos import Photos
 from imgret.store.postgres.pg_roots import Roots, below
 from imgret.store.postgres.pg_words import Words
-from imgret.store.ratings import RATED
 
 if TYPE_CHECKING:
     from imgret.store.postgres.pg_connection import Connection

@@ -1,8 +1,9 @@
 """Track which content is an edit of which, so that the note and the imported tags of a photo are kept when it is edited.
 
-What is said here of notes holds for imported tags, too. A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
+A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
 content is decoded, `imgret.ingest` compares the two images. `settle` then records an edit of the same image and copies
-the note; otherwise the note stays with the old content, and `imgret status` lists it.
+the note; otherwise the note stays with the old content, and `imgret status` lists it. All of this holds for imported
+tags, too.
 
 As long as the old content exists at another path, it keeps its note. That path may be a temporary copy made by an
 image editor, so the comparison is postponed, and `requeue_edits` queues it again when the copy is deleted.
@@ -14,6 +15,7 @@ from typing import Any
 
 from imgret.stages.interface import DECODE
 from imgret.store import paths
+from imgret.store.conditions import HAS_PHOTO, OWNED
 from imgret.store.policy import ARRIVED
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
@@ -24,11 +26,6 @@ from imgret.store.records import IMPORTED, LostNote, PreviousContent
 _SET_REPLACED = (
     "INSERT INTO replaced VALUES (%s, %s, %s)"
     " ON CONFLICT (photo) DO UPDATE SET content = excluded.content, born = excluded.born"
-)
-_ALIVE = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NULL)"
-_OWNED = (  # somebody wrote something about the content {0}
-    "(EXISTS (SELECT 1 FROM note WHERE note.content = {0})"
-    f" OR EXISTS (SELECT 1 FROM tag WHERE tag.content = {{0}} AND stage = '{IMPORTED}'))"
 )
 
 
@@ -50,7 +47,7 @@ class Notes:
         with self._connection.writing() as db:
             settled = "SELECT 1 FROM content WHERE id = %s AND format IS NOT NULL"
             if self._connection.row(
-                f"{settled} UNION SELECT 1 FROM content WHERE id = %s AND {_OWNED.format('content.id')}",
+                f"{settled} UNION SELECT 1 FROM content WHERE id = %s AND {OWNED.format('content.id')}",
                 (before, before),
             ):
                 db.execute(_SET_REPLACED, (photo, before, born))
@@ -72,7 +69,7 @@ class Notes:
                 "SELECT photo.content FROM replaced"
                 " JOIN photo ON photo.id = replaced.photo JOIN content ON content.id = photo.content"
                 f" WHERE format IS NOT NULL{of}"
-                f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}"
+                f" AND photo.content <> replaced.content AND NOT {HAS_PHOTO.format('replaced.content')}"
             ).fetchall()
             for (edit,) in rows:
                 self._work.queue(edit, [DECODE], ARRIVED)
@@ -90,9 +87,9 @@ class Notes:
         rows = self._connection.rows_of(
             "SELECT photo.content, replaced.content, bool_or(replaced.born IS NOT NULL AND replaced.born IS NOT DISTINCT FROM photo.born)"
             " FROM photo JOIN replaced ON replaced.photo = photo.id"
-            f" WHERE photo.content = ANY (%s::bigint[]) AND replaced.content <> photo.content AND NOT {_ALIVE.format('replaced.content')}"
+            f" WHERE photo.content = ANY (%s::bigint[]) AND replaced.content <> photo.content AND NOT {HAS_PHOTO.format('replaced.content')}"
             " GROUP BY photo.content, replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note),"
-            f" NOT {_OWNED.format('replaced.content')}, replaced.content",
+            f" NOT {OWNED.format('replaced.content')}, replaced.content",
             content,
         )
         return [PreviousContent(before, bool(same_file)) for before, same_file in rows]
@@ -122,7 +119,7 @@ class Notes:
         if settled:
             db.execute(
                 "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = ANY (%s::bigint[]))"
-                f" AND NOT ({_ALIVE.format('replaced.content')} AND {_OWNED.format('replaced.content')})",
+                f" AND NOT ({HAS_PHOTO.format('replaced.content')} AND {OWNED.format('replaced.content')})",
                 (sorted(settled),),
             )
 
@@ -133,7 +130,7 @@ class Notes:
     def later_edits(self, content: int) -> list[int]:
         rows = self._connection.rows(
             "WITH RECURSIVE edit (id) AS (SELECT %s::bigint UNION SELECT content.id FROM content JOIN edit"
-            f" ON content.edit_of = edit.id WHERE NOT {_ALIVE.format('edit.id')})"
+            f" ON content.edit_of = edit.id WHERE NOT {HAS_PHOTO.format('edit.id')})"
             " SELECT id FROM edit WHERE id <> %s",
             (content, content),
         )
@@ -150,9 +147,27 @@ class Notes:
             for content, *place in list(rows):
                 db.execute("UPDATE note SET path = %s WHERE content = %s", (paths.join(*place), content))
 
+    def vanished(self, since: int, most: int) -> list[int]:
+        rows = self._connection.rows(
+            "SELECT DISTINCT note.content FROM photo JOIN note ON note.content = photo.content"
+            f" WHERE gone_at >= %s AND NOT {HAS_PHOTO.format('note.content')} ORDER BY note.content LIMIT %s",
+            (since, most),
+        )
+        return [content for (content,) in rows]
+
+    def may_belong(self, content: int, other: int) -> None:
+        with self._connection.writing() as db:
+            place = self._connection.row(
+                "SELECT root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root"
+                " WHERE content = %s AND gone_at IS NULL ORDER BY photo.id LIMIT 1",
+                (other,),
+            )
+            if place is not None:
+                db.execute("UPDATE note SET path = %s WHERE content = %s", (paths.join(*place), content))
+
     def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
         rows = self._connection.rows(
-            f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {_ALIVE.format('note.content')}"
+            f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {HAS_PHOTO.format('note.content')}"
             " AND (%s::bytea IS NULL OR path = %s) AND content NOT IN (SELECT content FROM replaced)"
             " ORDER BY path, written_at",
             (at, at),

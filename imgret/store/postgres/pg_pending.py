@@ -1,7 +1,7 @@
 """What a transaction has still to write: rows of many photos, collected so that one statement writes those of a table.
 
 They are written at the end of the transaction, and before each other statement, so that it reads what was saved before
-it. What is read ahead of a batch of contents (`pg_read_ahead`) is the exception: it only has to be read again for contents
+it. What is read ahead of a batch of contents (`read_ahead`) is the exception: it only has to be read again for contents
 with pending rows.
 """
 

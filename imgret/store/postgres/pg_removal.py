@@ -6,10 +6,10 @@ Its photos become tombstones, so a folder that is added again within 30 days nee
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from imgret import mounts
 from imgret.store import paths
+from imgret.store.folder_identity import folder_identity
 from imgret.store.postgres import pg_root_paths as root_paths
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_notes import Notes
@@ -36,7 +36,8 @@ class Removal:
                 part = paths.relative(root.path, path)
                 if part is None and paths.relative(path, root.path) is None:
                     continue
-                inner = _outermost(paths.relative(root.path, each) for each in kept)
+                below_root = (paths.relative(root.path, each) for each in kept)
+                inner = paths.outermost(folder for folder in below_root if folder is not None)
                 if b"" in inner or any(paths.relative(each, root.path) is not None for each in kept):
                     continue
                 deleted += self._mark_deleted(root, part or b"", inner, now)
@@ -68,7 +69,7 @@ class Removal:
     def _split_off(self, root: Root, folder: bytes) -> None:
         """Make a folder of a root a watched root of its own, tombstones and mounts included."""
         condition, values = below(folder)
-        filesystem = self._identity(root, folder)
+        filesystem = folder_identity(root, self._roots.mounts(root.id), folder)
         with self._connection.writing() as db:
             new = root_paths.found(db, os.path.join(root.path, folder), filesystem)
             db.execute(
@@ -101,22 +102,3 @@ class Removal:
                 f"UPDATE mount SET root = %s, folder = {moved} WHERE root = %s{condition}",
                 (new, root.id, *values),
             )
-
-    def _identity(self, root: Root, folder: bytes) -> str | None:
-        """Return what `mounts.root_identity` returns for this folder: the identity of its disk and the path on it."""
-        identity, inside = root.filesystem, folder
-        for mount in sorted(self._roots.mounts(root.id), key=lambda mount: len(mount.folder)):
-            part = paths.relative(mount.folder, folder)
-            if part is not None:
-                identity, inside = mount.filesystem, part
-        if identity is None or not inside:
-            return identity
-        return f"{identity.rstrip('/')}/{mounts.as_text(inside)}"
-
-
-def _outermost(folders: Iterable[bytes | None]) -> list[bytes]:
-    found: list[bytes] = []
-    for folder in sorted(each for each in folders if each is not None):
-        if not any(paths.relative(other, folder) is not None for other in found):
-            found.append(folder)
-    return found

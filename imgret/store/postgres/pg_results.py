@@ -29,6 +29,7 @@ from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.records import IMPORTED, LABELS, SpaceTraits
 
 AT_ONCE = 500  # contents whose tags are dropped in one transaction, or whose words are rebuilt together
+DROPPED = 5_000  # results that are dropped in one transaction
 
 
 class Results:
@@ -89,7 +90,7 @@ class Results:
                     (target, source, list(new)),
                 )
             self._documents.copy(source, target, new)
-            self._vectors.copy(source, target)
+            self._vectors.copy(source, target, new)
             self.refresh_words(target)
             same_note = self.note(source) == self.note(target)
             of_notes = registry.installed().followers("note")
@@ -146,9 +147,8 @@ class Results:
             changed = False
             for each in [content, *self._notes.later_edits(content)]:
                 before = self.imported_tags(each)
-                if (
-                    not before and self.note(each) is None
-                ):  # a note that is to follow an edit must still do so
+                # A note that is to follow an edit must still do so.
+                if not before and self.note(each) is None:
                     self._notes.noted(each)
                 old, new = row_values.tag_changes(before, add, drop)
                 for tag in old:
@@ -217,11 +217,16 @@ class Results:
                 for (content,) in tagged:
                     db.execute("DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage))
                     self._documents.refresh(content, (LABELS,))
-        with self._connection.writing() as db:
-            db.execute(
-                "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = %s)", (stage,)
-            )
-            self._models.forget(stage)
+        dropped = DROPPED
+        while dropped == DROPPED:
+            with self._connection.writing() as db:
+                dropped = db.execute(
+                    "DELETE FROM stage_result WHERE (content, stage) IN (SELECT content, stage FROM stage_result"
+                    " WHERE model IN (SELECT id FROM model WHERE stage = %s) LIMIT %s)",
+                    (stage, DROPPED),
+                ).rowcount
+                if dropped < DROPPED:
+                    self._models.forget(stage)
 
     def names(self, content: int) -> str:
         return self._own_texts.names([content])[content]

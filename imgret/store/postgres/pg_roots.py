@@ -81,9 +81,8 @@ class Roots:
                 )
             for inner in self._every():
                 inside = relative(path, inner.path)
-                if (
-                    inside and inner.here
-                ):  # what only other hosts have at such a path is no part of this folder
+                # What only other hosts have at such a path is no part of this folder.
+                if inside and inner.here:
                     root_paths.merged(db, id_, inner.id, inside)
             return self._of(id_)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from imgret.store import paths
+from imgret.store import paths, row_values
+from imgret.store.conditions import FAILED
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_roots import AWAY, Roots, below
 from imgret.store.records import Progress, Totals
@@ -19,30 +20,18 @@ class Summary:
 
     def totals(self, waiting: Collection[str] = ()) -> Totals:
         living = "SELECT count(*) FROM photo WHERE gone_at IS NULL"
-        broken = (
-            "(content IN (SELECT content FROM work WHERE error IS NOT NULL)"
-            " OR id IN (SELECT photo FROM unreadable))"
-        )
         todo = "(content IS NULL OR content IN (SELECT content FROM work WHERE stage <> ALL (%s::text[])))"
         with self._connection.reading():
             photos = self._count(living)
-            failed = self._count(f"{living} AND {broken}")
-            pending = self._count(f"{living} AND {todo} AND NOT {broken}", (list(waiting),))
+            failed = self._count(f"{living} AND {FAILED}")
+            pending = self._count(f"{living} AND {todo} AND NOT {FAILED}", (list(waiting),))
             offline = self._count(
                 f"{living} AND (root IN (SELECT id FROM root_here WHERE NOT online) OR {AWAY})"
             )
         return Totals(photos, photos - failed - pending, pending, failed, offline)
 
     def progress(self) -> Progress:
-        contents = 0
-        waiting: dict[str, int] = {}
-        failed: dict[str, int] = {}
-        for stage, state, count in self._connection.rows("SELECT stage, state, contents FROM progress"):
-            if state == "living":
-                contents = count
-            elif count:
-                (waiting if state == "waiting" else failed)[stage] = count
-        return Progress(contents, waiting, failed)
+        return row_values.progress(self._connection.rows("SELECT stage, state, contents FROM progress"))
 
     def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
         found: set[int] = set()
@@ -64,9 +53,7 @@ class Summary:
         return found
 
     def waiting_stages(self) -> frozenset[str]:
-        return frozenset(
-            name for name in (self._connection.setting("waiting") or "").split(",") if name.isidentifier()
-        )
+        return row_values.stage_names(self._connection.setting("waiting"))
 
     def photos_under(self, root: int) -> int:
         return self._count(f"SELECT count(*) FROM photo WHERE gone_at IS NULL AND root = {int(root)}")

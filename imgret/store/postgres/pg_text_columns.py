@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 
+from imgret.store.column_changes import column_changes
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.records import TextColumn
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_RESERVED = frozenset({"content", "rank", "rowid", "words"})  # as in the SQLite store
 
 
 class TextColumns:
@@ -39,24 +36,16 @@ class TextColumns:
         return self._columns
 
     def set(self, wanted: Sequence[TextColumn]) -> bool:
-        for column in wanted:
-            if not _NAME.fullmatch(column.name) or column.name in _RESERVED or column.stage is None:
-                raise ValueError(f"{column.name!r} cannot be a column of a stage")
-        there = self.all()
-        kept = {column.name: column for column in there if column.stage is not None}
-        if sorted(wanted) == sorted(kept.values()):
+        changes = column_changes(self.all(), wanted)
+        if changes is None:
             return False
-        fixed = {column.name for column in there} - kept.keys()
-        names = [column.name for column in wanted]
-        if fixed.intersection(names) or len(set(names)) < len(names):
-            raise ValueError(f"two columns of one name in {', '.join(names)}")
-        gone, new = kept.keys() - set(names), [name for name in names if name not in kept]
+        gone, new = changes
         with self._connection.writing() as db:
             self._read_in = None
             if gone:
                 numbers = self.numbers()
                 self.drop_words([numbers[name] for name in gone])
-                db.execute("DELETE FROM text_column WHERE name = ANY (%s)", (list(gone),))
+                db.execute("DELETE FROM text_column WHERE name = ANY (%s)", (gone,))
             for column in wanted:
                 db.execute(
                     "INSERT INTO text_column (name, stage, weight, substrings) VALUES (%s, %s, %s, %s)"

@@ -59,9 +59,8 @@ class PgTransfer:
                 columns, rows = [*columns, "worker"], [(*row, worker) for row in rows]
             if table.name == "content":  # a content may be an edit of a later one
                 db.execute("SET CONSTRAINTS content_edit_of_fkey DEFERRED")
-            if (
-                table.name == "vector"
-            ):  # as text, vectors would take three quarters of the time of all copying
+            # As text, vectors would take three quarters of the time of all copying.
+            if table.name == "vector":
                 with db.cursor().copy(
                     f"COPY vector ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)".encode()
                 ) as copy:

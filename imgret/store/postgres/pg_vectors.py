@@ -6,7 +6,7 @@ perhaps one more that is being filled after a change of encoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,14 +58,14 @@ class Vectors:
             made = self._spaces.made(stage, model, dimension, space)
             self._pending.add(content, made.id, checked)
 
-    def copy(self, source: int, target: int) -> None:
-        """Give content `target` the vectors of `source`, whose pixels are the same."""
+    def copy(self, source: int, target: int, stages: Collection[str]) -> None:
+        """Give content `target` the vectors of these stages of `source`, whose pixels are the same."""
+        of_stages = "FROM vector WHERE content = %s AND space IN (SELECT id FROM space WHERE stage = ANY (%s::text[]))"
         with self._connection.writing() as db:
-            db.execute("DELETE FROM vector WHERE content = %s", (target,))
+            db.execute(f"DELETE {of_stages}", (target, list(stages)))
             db.execute(
-                "INSERT INTO vector (content, view, space, data) "
-                "SELECT %s, view, space, data FROM vector WHERE content = %s",
-                (target, source),
+                f"INSERT INTO vector (content, view, space, data) SELECT %s, view, space, data {of_stages}",
+                (target, source, list(stages)),
             )
 
     def active_spaces(self) -> list[Space]:
@@ -105,11 +105,6 @@ class Vectors:
 
     def last_id(self) -> int:
         return self._connection.number("SELECT max(id) FROM vector")
-
-    def covered(self, model: ModelIdentity, stage: str = TEXT) -> int:
-        """How many contents have a leading vector of `model`."""
-        space = self._spaces.find(stage, model)
-        return self._nearest.count(space) if space else 0
 
     def of(self, space: Space, contents: Ids, views: Sequence[str]) -> dict[str, Matrix]:
         with self._connection.reading() as db:

@@ -22,7 +22,7 @@ from imgret.store.postgres.pg_facets import Facets
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
-from imgret.store.word_parts import contained
+from imgret.store.word_parts import contained, with_parts
 
 K1, B = 1.2, 0.75  # of BM25, as in FTS5
 LEAST_IDF = 1e-6
@@ -100,17 +100,15 @@ class Words:
         strict: bool = False,
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
-        chosen = rarest(terms, budget, strict=strict)
         if count < 1:
             return np.zeros(0, np.int64)
+        chosen = rarest(terms, budget, strict=strict)
         with self._connection.reading():
             self._documents.flush()
-            parts = self._substrings.containing(terms, count)
+            parts = self._substrings.containing(terms, count if passes is None else max(count, budget))
             parts = parts if passes is None else parts[passes(parts)]
             found = self._best(chosen, count, passes) if chosen else parts
-        if not len(parts):
-            return found
-        return np.array(list(dict.fromkeys([*parts.tolist(), *found.tolist()]))[:count], np.int64)
+        return with_parts(parts, found, count)
 
     def _best(
         self, chosen: Sequence[Term], count: int, passes: Callable[[Ids], NDArray[np.bool_]] | None

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
+from imgret.store.conditions import HAS_PHOTO
 from imgret.store.policy import ARRIVED, BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.postgres import pg_claims as claims
 from imgret.store.postgres.pg_connection import Connection
@@ -21,8 +22,6 @@ from imgret.store.postgres.pg_workers import Workers
 from imgret.store.records import Claim, Position
 
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
-
-_LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
 
 
 class Work:
@@ -160,7 +159,7 @@ class Work:
 
     def waiting(self) -> dict[str, int]:
         rows = self._connection.rows(
-            f"SELECT stage, count(*) FROM work WHERE attempts < %s AND {_LIVING} GROUP BY stage",
+            f"SELECT stage, count(*) FROM work WHERE attempts < %s AND {HAS_PHOTO.format('work.content')} GROUP BY stage",
             (MAX_ATTEMPTS,),
         )
         return dict(rows)

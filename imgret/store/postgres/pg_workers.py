@@ -59,9 +59,8 @@ class Workers:
             self.own()
 
     def report(self, state: str, devices: str, rate: float) -> None:
-        with (
-            self._connection.outside() as db
-        ):  # neither the lock nor the counter of changes: others do not care
+        # Takes no lock and counts as no change: no other host has to notice it.
+        with self._connection.outside() as db:
             db.execute(
                 "INSERT INTO worker (name, host, process, seen_at, version, devices, state, rate)"
                 " VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ import apsw
 
 from imgret.errors import IndexMissing, IndexProblem, IndexReplaced, ReadOnly
 from imgret.store.fold import encodable
+from imgret.store.read_ahead import ReadAhead
 from imgret.store.sqlite import file_ids, identity, opening
 from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.migrate import migrate, migrations, version
@@ -25,6 +27,7 @@ from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors, t
 __all__ = ["Connection", "translated_errors"]
 
 CHECKPOINT_MS = 1000  # longer than most reads
+TOGETHER = 25  # contents that are read at once: about as many as a search shows
 
 
 class Connection:
@@ -33,6 +36,8 @@ class Connection:
     def __init__(self, path: str, *, create: bool = True) -> None:
         """Open `path` and migrate it if necessary. Raises IndexProblem for a missing file without `create`."""
         self.path = path
+        self._ahead = ReadAhead(self._rows_of_all, TOGETHER)
+        self._snapshot = False  # a `reading()` is open that nothing was written in
         if encodable(path) != path:
             raise IndexProblem(
                 f"{path} has a name that is not UTF-8, which SQLite cannot open",
@@ -92,9 +97,11 @@ class Connection:
                 yield self.db
                 return
             self.db.execute("BEGIN")
+            self._snapshot = True
             try:
                 yield self.db
             finally:
+                self._end_snapshot()
                 if self.db.in_transaction:
                     self.db.execute("COMMIT")
 
@@ -106,6 +113,7 @@ class Connection:
         computed again. Only the value for the outermost transaction counts.
         """
         with translated_errors(self.path):
+            self._end_snapshot()
             if self.db.in_transaction:
                 yield self.db
                 return
@@ -122,11 +130,12 @@ class Connection:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.db
+            # If this fails, the transaction may still be open. It is undone, or all later ones would join it.
+            self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:  # false if SQLite has rolled back itself, as on a full disk
                 self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def _check_writable(self) -> None:
         """Raise `refusal` if the file cannot be written, IndexReplaced if its path names another file now."""
@@ -148,6 +157,26 @@ class Connection:
         """Return the first row of a query, or None."""
         with translated_read_errors(self.path):
             return self.db.execute(sql, values).fetchone()
+
+    def expect(self, contents: Collection[int]) -> None:
+        """These contents are read next, one by one; see `interface.store.Store`. Without effect in a transaction that writes."""
+        if self._snapshot:
+            self._ahead.expect(contents)
+
+    def rows_of(self, sql: str, content: int, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a content; see `ReadAhead.rows`. The list of contents is the table `carray(?)`."""
+        return self._ahead.rows(sql, content, values)
+
+    def _rows_of_all(self, sql: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        contents, *others = values
+        ids = apsw.carray(array("q", contents), flags=apsw.SQLITE_CARRAY_INT64)
+        return self.rows(sql, (ids, *others))
+
+    def _end_snapshot(self) -> None:
+        """Forget what was read ahead: it may change from now on."""
+        if self._snapshot:
+            self._snapshot = False
+            self._ahead.expect(())
 
     def setting(self, key: str) -> str | None:
         """Return the value of a setting stored in the index; None if it is not set."""

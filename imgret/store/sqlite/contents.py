@@ -75,12 +75,12 @@ class Contents:
             update_date(db, content)
 
     def date(self, content: int) -> PhotoDate | None:
-        row = self._connection.row(
-            "SELECT date, date_source, date_precision, date_zone, date_fraction FROM content"
-            " WHERE id = ? AND date IS NOT NULL",
-            (content,),
+        rows = self._connection.rows_of(
+            "SELECT id, date, date_source, date_precision, date_zone, date_fraction"
+            " FROM carray(?) CROSS JOIN content ON id = value WHERE date IS NOT NULL",
+            content,
         )
-        return PhotoDate(*row) if row else None
+        return PhotoDate(*rows[0]) if rows else None
 
     def save_position(self, content: int, position: tuple[float, float] | None) -> None:
         with self._connection.writing() as db:
@@ -94,13 +94,14 @@ class Contents:
         return row[0] + (row[1] or b"") if row and row[0] is not None else None
 
     def facts(self, content: int) -> Facts | None:
-        row = self._connection.row(
-            "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated, subsecond FROM content"
-            " WHERE id = ? AND format IS NOT NULL",
-            (content,),
+        rows = self._connection.rows_of(
+            "SELECT id, format, width, height, taken_at, camera, latitude, longitude, truncated, subsecond"
+            " FROM carray(?) CROSS JOIN content ON id = value WHERE format IS NOT NULL",
+            content,
         )
-        if row is None:
+        if not rows:
             return None
+        row = rows[0]
         return msgspec.structs.replace(Facts(*row[:-2]), truncated=bool(row[-2]), subsecond=row[-1])
 
     def purge(self, now: int) -> int:

@@ -52,12 +52,6 @@ class Documents:
         if names and row is not None:
             self.update(target, dict(zip(names, row, strict=True)))
 
-    def remove(self, content: int) -> None:
-        """Forget the words of a content."""
-        with self._connection.writing() as db:
-            db.execute("DELETE FROM document WHERE content = ?", (content,))
-            db.execute("DELETE FROM letters WHERE content = ?", (content,))
-
     def rebuild(self) -> None:
         """Rebuild the indexes of words and of substrings from the documents."""
         with self._connection.writing() as db:

@@ -41,6 +41,3 @@ class _Rows:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         yield from self._database.execute(sql, values)
-
-    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-        return self._database.execute(sql, values).fetchone()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 from imgret.photo import Photo
 from imgret.store import paths, row_values
+from imgret.store.conditions import FAILED
 from imgret.store.policy import ARRIVED
 from imgret.store.records import READ, Failure
+from imgret.store.sqlite import words
 from imgret.store.sqlite.connection import Connection
-
-_FAILED = (
-    "gone_at IS NULL AND (content IN (SELECT content FROM work WHERE error IS NOT NULL)"
-    " OR id IN (SELECT photo FROM unreadable))"
-)
 
 
 class Failures:
@@ -52,16 +51,16 @@ class Failures:
                 " WHERE error IS NOT NULL"
             )
             if only is None:
-                count = int(db.execute(f"SELECT count(*) FROM photo WHERE {_FAILED}").get)
+                count = int(db.execute(f"SELECT count(*) FROM photo WHERE gone_at IS NULL AND {FAILED}").get)
                 db.execute(reset)
                 db.execute("UPDATE unreadable SET attempts = 0, not_before = 0")
                 return count
-            failed = [
-                photo
-                for photo in only
-                if db.execute(f"SELECT 1 FROM photo WHERE id = ? AND {_FAILED}", (photo.id,)).get
-            ]
-            for photo in failed:
-                db.execute("UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = ?", (photo.id,))
-                db.execute(f"{reset} AND content = ?", (photo.content,))
+            failed = db.execute(
+                "SELECT id, content FROM photo WHERE id IN (SELECT value FROM carray(?))"
+                f" AND gone_at IS NULL AND {FAILED}",
+                (words.carray(np.array([photo.id for photo in only], np.int64)),),
+            ).fetchall()
+            for photo, content in failed:
+                db.execute("UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = ?", (photo,))
+                db.execute(f"{reset} AND content = ?", (content,))
             return len(failed)

@@ -75,9 +75,8 @@ def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> in
     newest = steps[-1].version
     if version(db, newest) >= newest:
         return version(db, newest)
-    with (
-        preparation_lock(db.filename) if db.filename else contextlib.nullcontext()
-    ):  # in memory, it has no name
+    # In memory, it has no name.
+    with preparation_lock(db.filename) if db.filename else contextlib.nullcontext():
         current = version(db, newest)
         if current == 0:
             db.pragma("page_size", 8192)

@@ -27,9 +27,8 @@ STEP = 512  # vectors in one transaction: 10 ms
 PAUSE = 0.01  # seconds
 FREED = 8  # chunks of the old table that are freed in one transaction, some 1 MB of codes
 
-_BUILDING = (
-    "nearest building"  # with the space: the setting by which a build detects that another one began after it
-)
+# With the space: the setting by which a build detects that another one began after it.
+_BUILDING = "nearest building"
 
 
 class _Build:
@@ -48,7 +47,8 @@ class _Build:
             nearest_table.drop(db, self._table)
         with connection.reading() as db:
             self._total = nearest_table.present(db, space, -1)
-            self._learned = codes.learn(_sample(db, space), self._total) if self._total > exact else None
+            sample = _sample(db, space) if self._total > exact else None
+        self._learned = None if sample is None else codes.learn(sample, self._total)
 
     def run(self, switch: Callable[[], bool]) -> bool:
         """See `build`."""

@@ -1,8 +1,9 @@
 """Track which content is an edit of which, so that the note and the imported tags of a photo are kept when it is edited.
 
-What is said here of notes holds for imported tags, too. A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
+A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
 content is decoded, `imgret.ingest` compares the two images. `settle` then records an edit of the same image and copies
-the note; otherwise the note stays with the old content, and `imgret status` lists it.
+the note; otherwise the note stays with the old content, and `imgret status` lists it. All of this holds for imported
+tags, too.
 
 As long as the old content exists at another path, it keeps its note. That path may be a temporary copy made by an
 image editor, so the comparison is postponed, and `requeue_edits` queues it again when the copy is deleted.
@@ -14,17 +15,12 @@ from typing import Any
 
 from imgret.stages.interface import DECODE
 from imgret.store import paths
+from imgret.store.conditions import HAS_PHOTO, OWNED
 from imgret.store.policy import ARRIVED
 from imgret.store.records import IMPORTED, LostNote, PreviousContent
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.roots import Roots
 from imgret.store.sqlite.work import queued
-
-_ALIVE = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NULL)"
-_OWNED = (  # somebody wrote something about the content {0}
-    "(EXISTS (SELECT 1 FROM note WHERE note.content = {0})"
-    f" OR EXISTS (SELECT 1 FROM tag WHERE tag.content = {{0}} AND stage = '{IMPORTED}'))"
-)
 
 
 class Notes:
@@ -43,7 +39,7 @@ class Notes:
         with self._connection.writing() as db:
             settled = "SELECT 1 FROM content WHERE id = ? AND format IS NOT NULL"
             if self._connection.row(
-                f"{settled} UNION SELECT 1 FROM content WHERE id = ? AND {_OWNED.format('content.id')}",
+                f"{settled} UNION SELECT 1 FROM content WHERE id = ? AND {OWNED.format('content.id')}",
                 (before, before),
             ):
                 db.execute("INSERT OR REPLACE INTO replaced VALUES (?, ?, ?)", (photo, before, born))
@@ -65,7 +61,7 @@ class Notes:
                 "SELECT photo.content FROM replaced"
                 " JOIN photo ON photo.id = replaced.photo JOIN content ON content.id = photo.content"
                 f" WHERE format IS NOT NULL{of}"
-                f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}"
+                f" AND photo.content <> replaced.content AND NOT {HAS_PHOTO.format('replaced.content')}"
             ).fetchall()
             for (edit,) in rows:
                 queued(db, edit, [DECODE], ARRIVED)
@@ -83,9 +79,9 @@ class Notes:
         rows = self._connection.rows(
             "SELECT replaced.content, max(replaced.born IS NOT NULL AND replaced.born = photo.born)"
             " FROM photo JOIN replaced ON replaced.photo = photo.id"
-            f" WHERE photo.content = ?1 AND replaced.content <> ?1 AND NOT {_ALIVE.format('replaced.content')}"
+            f" WHERE photo.content = ?1 AND replaced.content <> ?1 AND NOT {HAS_PHOTO.format('replaced.content')}"
             " GROUP BY replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note),"
-            f" NOT {_OWNED.format('replaced.content')}, replaced.content",
+            f" NOT {OWNED.format('replaced.content')}, replaced.content",
             (content,),
         )
         return [PreviousContent(before, bool(same_file)) for before, same_file in rows]
@@ -94,7 +90,7 @@ class Notes:
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = ?)"
-                f" AND NOT ({_ALIVE.format('replaced.content')} AND {_OWNED.format('replaced.content')})",
+                f" AND NOT ({HAS_PHOTO.format('replaced.content')} AND {OWNED.format('replaced.content')})",
                 (content,),
             )
             if before is None:
@@ -116,7 +112,7 @@ class Notes:
     def later_edits(self, content: int) -> list[int]:
         rows = self._connection.rows(
             "WITH RECURSIVE edit (id) AS (SELECT ?1 UNION SELECT content.id FROM content JOIN edit"
-            f" ON content.edit_of = edit.id WHERE NOT {_ALIVE.format('edit.id')})"
+            f" ON content.edit_of = edit.id WHERE NOT {HAS_PHOTO.format('edit.id')})"
             " SELECT id FROM edit WHERE id <> ?1",
             (content,),
         )
@@ -133,9 +129,27 @@ class Notes:
             for content, *place in list(rows):
                 db.execute("UPDATE note SET path = ? WHERE content = ?", (paths.join(*place), content))
 
+    def vanished(self, since: int, most: int) -> list[int]:
+        rows = self._connection.rows(
+            "SELECT DISTINCT note.content FROM photo JOIN note ON note.content = photo.content"
+            f" WHERE gone_at >= ? AND NOT {HAS_PHOTO.format('note.content')} ORDER BY note.content LIMIT ?",
+            (since, most),
+        )
+        return [content for (content,) in rows]
+
+    def may_belong(self, content: int, other: int) -> None:
+        with self._connection.writing() as db:
+            place = self._connection.row(
+                "SELECT root.path, folder, name FROM photo JOIN root ON root.id = root"
+                " WHERE content = ? AND gone_at IS NULL ORDER BY photo.id LIMIT 1",
+                (other,),
+            )
+            if place is not None:
+                db.execute("UPDATE note SET path = ? WHERE content = ?", (paths.join(*place), content))
+
     def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
         rows = self._connection.rows(
-            f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {_ALIVE.format('note.content')}"
+            f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {HAS_PHOTO.format('note.content')}"
             " AND (?1 IS NULL OR path = ?1) AND content NOT IN (SELECT content FROM replaced)"
             " ORDER BY path, written_at",
             (at,),

@@ -70,16 +70,9 @@ class Photos:
                 "SELECT id, content, born FROM photo WHERE root = ? AND folder = ? AND name = ?",
                 (root, folder, name),
             ).fetchone()
-            _put(db, root, folder, name, file_stat, content, now)
-            db.execute(
-                "UPDATE photo SET born = ? WHERE root = ? AND folder = ? AND name = ?",
-                (born, root, folder, name),
-            )
-            db.execute(
-                "DELETE FROM unreadable WHERE photo ="
-                " (SELECT id FROM photo WHERE root = ? AND folder = ? AND name = ?)",
-                (root, folder, name),
-            )
+            photo = _put(db, root, folder, name, file_stat, content, now)
+            db.execute("UPDATE photo SET born = ? WHERE id = ? AND born IS NOT ?", (born, photo, born))
+            db.execute("DELETE FROM unreadable WHERE photo = ?", (photo,))
             if before is not None and before[1] not in (None, content):
                 self._notes.replaced(photo=before[0], before=before[1], born=before[2], after=content)
             return content, new
@@ -110,12 +103,12 @@ class Photos:
                 (root, folder, name, *file_stat, now),
             ):
                 return False
-            _put(db, root, folder, name, file_stat, self.content_at(root, folder, name), now)
+            photo = _put(db, root, folder, name, file_stat, self.content_at(root, folder, name), now)
             db.execute(
-                "INSERT INTO unreadable SELECT id, 1, ?, ? FROM photo WHERE root = ? AND folder = ? AND name = ?"
+                "INSERT INTO unreadable (photo, attempts, not_before, error) VALUES (?, 1, ?, ?)"
                 " ON CONFLICT (photo) DO UPDATE SET attempts = attempts + 1, error = excluded.error,"
                 "  not_before = ? + CASE attempts WHEN 1 THEN ? WHEN 2 THEN ? WHEN 3 THEN ? ELSE ? END",
-                (now + PAUSES[0], error, root, folder, name, now, *PAUSES[1:]),
+                (photo, now + PAUSES[0], error, now, *PAUSES[1:]),
             )
             return True
 
@@ -194,13 +187,15 @@ def _put(
     file_stat: FileStat,
     content: int | None,
     now: int,
-) -> None:
+) -> int:
+    """Save a photo, and return its id."""
     f = file_stat
-    db.execute(
+    saved = db.execute(
         "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen,"
         " last_seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (root, folder, name) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
         " ctime_ns = excluded.ctime_ns, inode = excluded.inode, content = excluded.content,"
-        " last_seen = excluded.last_seen, gone_at = NULL",
+        " last_seen = excluded.last_seen, gone_at = NULL RETURNING id",
         (root, folder, name, f.size, f.mtime_ns, f.ctime_ns, f.inode, content, now, now),
     )
+    return int(saved.get)

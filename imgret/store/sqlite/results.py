@@ -28,6 +28,7 @@ from imgret.store.sqlite.work import queued
 
 _SILENT = ", ".join(f"'{kind}'" for kind in SILENT_KINDS)
 AT_ONCE = 500  # contents whose tags are dropped in one transaction
+DROPPED = 5_000  # results that are dropped in one transaction
 
 
 class Results:
@@ -88,14 +89,15 @@ class Results:
                     [(target, source, stage) for stage in new],
                 )
             self._documents.copy(source, target, new)
-            self._vectors.copy(source, target)
+            self._vectors.copy(source, target, new)
             self.refresh_words(target)
             same_note = self.note(source) == self.note(target)
             of_notes = registry.installed().followers("note")
             return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
 
     def payloads(self, content: int) -> dict[str, str]:
-        rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = ?", (content,))
+        sql = "SELECT content, stage, payload FROM carray(?) CROSS JOIN stage_result ON content = value"
+        rows = self._connection.rows_of(sql, content)
         return {str(stage): str(payload) for stage, payload in rows}
 
     def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
@@ -109,8 +111,10 @@ class Results:
         return int(row[0]) if row else None
 
     def pixels(self, content: int) -> bytes | None:
-        row = self._connection.row("SELECT pixels FROM content WHERE id = ?", (content,))
-        return row[0] if row else None
+        rows = self._connection.rows_of(
+            "SELECT id, pixels FROM carray(?) CROSS JOIN content ON id = value", content
+        )
+        return rows[0][0] if rows else None
 
     def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
@@ -121,17 +125,20 @@ class Results:
         return {stage: ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
-        row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))
-        return str(row[0]) if row else None
+        sql = "SELECT content, text FROM carray(?) CROSS JOIN note ON content = value"
+        rows = self._connection.rows_of(sql, content)
+        return str(rows[0][0]) if rows else None
 
     def noted_at(self, content: int) -> int | None:
         row = self._connection.row("SELECT written_at FROM note WHERE content = ?", (content,))
         return int(row[0]) if row else None
 
     def imported_tags(self, content: int) -> list[Tag]:
-        rows = self._connection.rows(
-            "SELECT kind, label FROM tag WHERE content = ? AND stage = ? ORDER BY kind, label",
-            (content, IMPORTED),
+        rows = self._connection.rows_of(
+            "SELECT content, kind, label FROM carray(?) CROSS JOIN tag ON content = value WHERE stage = ?"
+            " ORDER BY kind, label",
+            content,
+            (IMPORTED,),
         )
         return [Tag(str(kind), str(label)) for kind, label in rows]
 
@@ -140,9 +147,8 @@ class Results:
             changed = False
             for each in [content, *self._notes.later_edits(content)]:
                 before = self.imported_tags(each)
-                if (
-                    not before and self.note(each) is None
-                ):  # a note that is to follow an edit must still do so
+                # A note that is to follow an edit must still do so.
+                if not before and self.note(each) is None:
                     self._notes.noted(each)
                 old, new = row_values.tag_changes(before, add, drop)
                 for tag in old:
@@ -199,20 +205,25 @@ class Results:
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""
-        while True:
+        # Read at once: no index has the stage first, so each such query reads all tags.
+        sql = "SELECT DISTINCT content FROM tag WHERE stage = ?"
+        tagged = [content for (content,) in self._connection.rows(sql, (stage,))]
+        for start in range(0, len(tagged), AT_ONCE):
             with self._connection.writing() as db:
-                sql = "SELECT DISTINCT content FROM tag WHERE stage = ? LIMIT ?"
-                tagged: list[Any] = db.execute(sql, (stage, AT_ONCE)).fetchall()
-                if not tagged:
-                    break
-                for (content,) in tagged:
+                for content in tagged[start : start + AT_ONCE]:
                     db.execute("DELETE FROM tag WHERE content = ? AND stage = ?", (content, stage))
                     self._documents.update(content, {LABELS: self._labels(content)})
-        with self._connection.writing() as db:
-            db.execute(
-                "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = ?)", (stage,)
-            )
-            db.execute("DELETE FROM model WHERE stage = ?", (stage,))
+        dropped = DROPPED
+        while dropped == DROPPED:
+            with self._connection.writing() as db:
+                db.execute(
+                    "DELETE FROM stage_result WHERE (content, stage) IN (SELECT content, stage FROM stage_result"
+                    " WHERE model IN (SELECT id FROM model WHERE stage = ?) LIMIT ?)",
+                    (stage, DROPPED),
+                )
+                dropped = db.changes()
+                if dropped < DROPPED:
+                    db.execute("DELETE FROM model WHERE stage = ?", (stage,))
 
     def names(self, content: int) -> str:
         rows = self._connection.rows(

@@ -140,11 +140,9 @@ class Roots:
             db.execute("UPDATE mount SET reason = ? WHERE root = ? AND folder = ?", (reason, root, folder))
 
     def forget_mounts(self, root: int, folder: bytes) -> None:
+        condition, values = below(folder)
         with self._connection.writing() as db:
-            db.execute(
-                "DELETE FROM mount WHERE root = ?1 AND (?2 = x'' OR folder = ?2 OR (folder > ?3 AND folder < ?4))",
-                (root, folder, folder + b"/", folder + b"0"),
-            )
+            db.execute(f"DELETE FROM mount WHERE root = ?{condition}", (root, *values))
 
     def mark_scanned(self, root: int, now: int) -> None:
         with self._connection.writing() as db:

@@ -8,8 +8,7 @@ from imgret.store.fold import cut, fold_bytes, squeezed
 
 
 def register(db: apsw.Connection) -> None:
-    """Give SQL the functions `folded(BLOB)` -> TEXT and `cut(TEXT)` -> TEXT, which migrations use, too, and
-    `squeezed(TEXT)` -> TEXT."""
+    """Give SQL the functions `folded(BLOB)`, `cut(TEXT)` and `squeezed(TEXT)`, all -> TEXT. Migrations use them, too."""
 
     def folded(*values: apsw.SQLiteValue) -> str | None:
         return fold_bytes(values[0]) if isinstance(values[0], bytes) else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from imgret.store.sqlite import identity
 from imgret.store.sqlite.backup import backup
 from imgret.store.sqlite.connection import Connection
@@ -62,9 +60,6 @@ class SqliteStore(Connection):
         self.filters = Filters(self, self.facets, self.photos, self.roots, self.words)
         self.transfer = RowTransfer(self)
         self.removal = Removal(self, self.notes, self.results, self.roots)
-
-    def expect(self, contents: Collection[int]) -> None:
-        """Nothing: reading one content takes microseconds."""
 
     def stages(self) -> set[str]:
         return self._models.stages()

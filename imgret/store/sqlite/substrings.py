@@ -74,9 +74,8 @@ class Substrings:
         return [f"the index of substrings lacks or repeats the texts of {wrong} photos"] if wrong else []
 
 
-CONTAINS = (
-    "text GLOB ?"  # in `letters_index`; with at least three letters it is looked up, else all texts are read
-)
+# In `letters_index`; with at least three letters it is looked up, else all texts are read.
+CONTAINS = "text GLOB ?"
 
 
 def pattern(text: str) -> str:

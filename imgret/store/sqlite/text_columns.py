@@ -5,21 +5,19 @@ Adding or removing one makes the FTS5 table again from the documents: its column
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import apsw
 
+from imgret.store.column_changes import column_changes
 from imgret.store.records import TextColumn
 from imgret.store.sqlite.connection import Connection
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_RESERVED = frozenset({"content", "rank", "rowid", "words"})  # names that SQLite and FTS5 use themselves
 _TOKENIZE = "porter unicode61 remove_diacritics 2 categories 'L* N* Co So'"
 
 
 class TextColumns:
-    """Implements `imgret.store.interface.search.TextColumns`."""
+    """Implements `imgret.store.interface.retrieval.TextColumns`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -31,18 +29,11 @@ class TextColumns:
         return [TextColumn(name, stage, weight, bool(parts)) for name, stage, weight, parts in rows]
 
     def set(self, wanted: Sequence[TextColumn]) -> bool:
-        for column in wanted:
-            if not _NAME.fullmatch(column.name) or column.name in _RESERVED or column.stage is None:
-                raise ValueError(f"{column.name!r} cannot be a column of a stage")
         there = self.all()
-        kept = {column.name: column for column in there if column.stage is not None}
-        if sorted(wanted) == sorted(kept.values()):
+        changes = column_changes(there, wanted)
+        if changes is None:
             return False
-        fixed = {column.name for column in there} - kept.keys()
-        names = [column.name for column in wanted]
-        if fixed.intersection(names) or len(set(names)) < len(names):
-            raise ValueError(f"two columns of one name in {', '.join(names)}")
-        gone, new = kept.keys() - set(names), [name for name in names if name not in kept]
+        gone, new = changes
         with self._connection.writing() as db:
             db.executemany("DELETE FROM text_column WHERE name = ?", [(name,) for name in gone])
             db.executemany(

@@ -25,9 +25,8 @@ Part = tuple[Ids, NDArray[Any]]  # ids (rows,), 0 where a place is free; vectors
 _log = logging.getLogger(__name__)
 
 _SHADOWS = ("info", "chunks", "rowids", "vector_chunks00")  # each is named after its table
-_BITS: Literal["little", "big"] = (
-    "little"  # order of the bits that mark the places of a chunk which are in use
-)
+# Order of the bits that mark the places of a chunk which are in use.
+_BITS: Literal["little", "big"] = "little"
 _STEP = 4096  # rows selected at a time
 
 

@@ -6,7 +6,7 @@ perhaps one more that is being filled after a change of encoder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,16 +66,19 @@ class Vectors:
             if made.active:
                 self._nearest.put(made, content, checked.get(made.lead))
 
-    def copy(self, source: int, target: int) -> None:
-        """Give content `target` the vectors of `source`, whose pixels are the same."""
+    def copy(self, source: int, target: int, stages: Collection[str]) -> None:
+        """Give content `target` the vectors of these stages of `source`, whose pixels are the same."""
+        of_stage = "FROM vector INDEXED BY vector_content WHERE content = ? AND space IN (SELECT id FROM space WHERE stage = ?)"
         with self._connection.writing() as db:
-            db.execute("DELETE FROM vector WHERE content = ?", (target,))
-            db.execute(
-                "INSERT INTO vector (content, view, space, data) "
-                "SELECT ?, view, space, data FROM vector WHERE content = ?",
-                (target, source),
-            )
+            for stage in stages:
+                db.execute(f"DELETE {of_stage}", (target, stage))
+                db.execute(
+                    f"INSERT INTO vector (content, view, space, data) SELECT ?, view, space, data {of_stage}",
+                    (target, source, stage),
+                )
             for space in self._spaces.active():
+                if space.stage not in stages:
+                    continue
                 row: Any = db.execute(
                     "SELECT data FROM vector WHERE content = ? AND view = ? AND space = ?",
                     (target, space.lead, space.id),
@@ -128,11 +131,6 @@ class Vectors:
     def last_id(self) -> int:
         row = self._connection.row("SELECT max(id) FROM vector")
         return int(row[0] or 0) if row else 0
-
-    def covered(self, model: ModelIdentity, stage: str = TEXT) -> int:
-        """How many contents have a leading vector of `model`."""
-        space = self._spaces.find(stage, model)
-        return self._nearest.count(space) if space else 0
 
     def of(self, space: Space, contents: Ids, views: Sequence[str]) -> dict[str, Matrix]:
         wanted = ", ".join("?" * len(views))

@@ -1,8 +1,8 @@
 """The words: one `document` a content, found through FTS5, folded the same way when saved and when searched.
 
 A document has a column for the text of each stage that has one, and columns for the labels of all tags, the
-note, and the words of file and folder names, all as `fold.cut` gives them. Text without spaces between its words (Chinese, Japanese, Korean) is cut into
-characters, so that a word in it is found as a phrase.
+note, and the words of file and folder names, all as `fold.cut` gives them. Text without spaces between its words
+(Chinese, Japanese, Korean) is cut into characters, so that a word in it is found as a phrase.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.substrings import Substrings
 from imgret.store.sqlite.text_columns import TextColumns
 from imgret.store.tokens import tokenizer
-from imgret.store.word_parts import contained
+from imgret.store.word_parts import contained, with_parts
 
 MOST_COUNTS = 10_000  # tokens whose documents are counted at a time
 
@@ -95,17 +95,13 @@ class Words:
         strict: bool = False,
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
-        chosen = rarest(terms, budget, strict=strict)
         if count < 1:
             return np.zeros(0, np.int64)
-        parts = self._substrings.containing(terms, count)
+        chosen = rarest(terms, budget, strict=strict)
+        parts = self._substrings.containing(terms, count if passes is None else max(count, budget))
         parts = parts if passes is None else parts[passes(parts)]
         found = self._best(chosen, count, passes) if chosen else parts
-        return (
-            np.array(list(dict.fromkeys([*parts.tolist(), *found.tolist()]))[:count], np.int64)
-            if len(parts)
-            else found
-        )
+        return with_parts(parts, found, count)
 
     def _best(
         self, chosen: Sequence[Term], count: int, passes: Callable[[Ids], NDArray[np.bool_]] | None

@@ -17,6 +17,7 @@ import apsw
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
+from imgret.store.conditions import HAS_PHOTO
 from imgret.store.policy import ARRIVED, BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.records import Claim, Position
 from imgret.store.sqlite import claims
@@ -24,8 +25,6 @@ from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.summary import Summary
 
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
-
-_LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
 
 # The date of the content with the id `{0}`. A time in the future comes from a wrong clock, and counts as now.
 _DATE = (
@@ -169,9 +168,8 @@ class Work:
     def release(self, contents: Iterable[int] | None = None) -> None:
         with self._connection.writing() as db:
             where = "" if contents is None else " AND content = ?"
-            freed = (
-                "claim <> 0 AND claim > 0"  # a suspect is not claimed; for the first half see `claim_suspect`
-            )
+            # A suspect is not claimed; for the first half see `claim_suspect`.
+            freed = "claim <> 0 AND claim > 0"
             sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE {freed}{where}"
             if contents is None:
                 db.execute(sql)
@@ -198,7 +196,7 @@ class Work:
 
     def waiting(self) -> dict[str, int]:
         rows = self._connection.rows(
-            f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {_LIVING} GROUP BY stage",
+            f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {HAS_PHOTO.format('work.content')} GROUP BY stage",
             (MAX_ATTEMPTS,),
         )
         return dict(rows)

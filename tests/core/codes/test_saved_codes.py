@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ from coded_library import (
     IMAGES,
     PHOTOS,
     add,
-    few_photos_are_many,
     file_of,
-    filled,
     images,
     never,
     same,
@@ -28,18 +25,6 @@ from imgret.search.warm_index import WarmIndex, attached, loaded
 from imgret.store.factory import open_store, restore
 from imgret.store.interface import Store
 from imgret.store.records import IMAGE, SpaceTraits
-
-
-@pytest.fixture(scope="module", autouse=True)
-def many() -> Iterator[None]:
-    with few_photos_are_many():
-        yield
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with filled(tmp_path / "index.db") as made:
-        yield made
 
 
 @pytest.mark.parametrize("load", [loaded, attached])

@@ -2,74 +2,67 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
 from loopback_proxy import LoopbackProxy
 from postgres_server import PostgresServer
+from server_library import NOW, STAGES, add, own
 
 from imgret.errors import DiskFull, IndexBusy, IndexProblem, IndexTooNew
-from imgret.photo import FileStat
 from imgret.store.factory import open_store, server_lacks
-from imgret.store.interface import Store
-from imgret.store.postgres import pg_migrate
-
-NOW = 1_700_000_000
-STAGES = ("decode", "caption")
+from imgret.store.postgres import host_lock, pg_migrate
 
 
-@pytest.fixture
-def place(postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    made = postgres_server.new_library()
-    yield made
-    postgres_server.remove_library(made)
-
-
-def add(store: Store, number: int, folder: bytes = b"") -> int:
-    root = store.roots.add(b"/p")
-    stat, hash_ = FileStat(number, 1, 1, 1), number.to_bytes(32, "big")
-    return store.photos.save(root.id, folder, b"%d.jpg" % number, stat, hash_, NOW)[0]
-
-
-def own(server: PostgresServer, place: str, sql: str) -> list[tuple[object, ...]]:
-    """Execute SQL in a library, as an administrator would."""
-    with psycopg.connect(place, autocommit=True) as db:
-        cursor = db.execute(sql.encode())
-        return cursor.fetchall() if cursor.description else []
+def test_processes_that_begin_at_once_are_one_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    place = "postgresql://server/photos"
+    (tmp_path / "imgret").mkdir()
+    found: list[str] = []
+    # Another process has made the file, and is about to write the name.
+    fd = os.open(host_lock._path(place, "worker"), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    reader = threading.Thread(target=lambda: found.append(host_lock.worker_name(place)))
+    reader.start()
+    reader.join(0.2)
+    os.pwrite(fd, b"other\n", 0)
+    os.close(fd)
+    reader.join()
+    assert found == ["other"]
+    assert host_lock.worker_name(place) == "other"
 
 
 def test_doctor_reports_what_the_server_lacks(postgres_server: PostgresServer, place: str) -> None:
     admin = postgres_server.uri("postgres")
     assert server_lacks(place) == []
-    own(postgres_server, admin, "CREATE USER plain")
-    own(postgres_server, admin, "CREATE DATABASE bare")
+    own(admin, "CREATE USER plain")
+    own(admin, "CREATE DATABASE bare")
     try:
         extensions, schema = server_lacks(postgres_server.uri("bare").replace("imgret@", "plain@"))
         assert "CREATE EXTENSION vector; CREATE EXTENSION pg_trgm;" in extensions
         assert schema.endswith("GRANT CREATE ON DATABASE bare TO plain;")
         statements = f"{extensions.partition(': ')[2]} {schema.partition(': ')[2]}"
-        own(postgres_server, postgres_server.uri("bare"), statements)
+        own(postgres_server.uri("bare"), statements)
         assert server_lacks(postgres_server.uri("bare").replace("imgret@", "plain@")) == []
         open_store(place).close()
         (lack,) = server_lacks(place.replace("imgret@", "plain@"))
-        own(postgres_server, place, lack.partition(": ")[2])
+        own(place, lack.partition(": ")[2])
         (lack,) = server_lacks(place.replace("imgret@", "plain@")) or ("",)
-        own(postgres_server, place, lack.partition(": ")[2] or "SELECT 1")
+        own(place, lack.partition(": ")[2] or "SELECT 1")
         assert server_lacks(place.replace("imgret@", "plain@")) == []
         with open_store(place.replace("imgret@", "plain@")) as store:
             assert store.writable
             add(store, 1)
     finally:
-        own(postgres_server, place, "DROP OWNED BY plain")
+        own(place, "DROP OWNED BY plain")
         for statement in ("DROP DATABASE bare", "DROP USER plain"):
-            own(postgres_server, admin, statement)
+            own(admin, statement)
 
 
 def test_the_limit_of_connections_and_a_statement_timeout_are_sentences(
@@ -77,9 +70,9 @@ def test_the_limit_of_connections_and_a_statement_timeout_are_sentences(
 ) -> None:
     admin = postgres_server.uri("postgres")
     open_store(place).close()
-    own(postgres_server, admin, "CREATE USER few SUPERUSER CONNECTION LIMIT 1")
-    own(postgres_server, admin, "ALTER USER few NOSUPERUSER")
-    own(postgres_server, admin, "GRANT imgret TO few")
+    own(admin, "CREATE USER few SUPERUSER CONNECTION LIMIT 1")
+    own(admin, "ALTER USER few NOSUPERUSER")
+    own(admin, "GRANT imgret TO few")
     try:
         limited = place.replace("imgret@", "few@")
         with open_store(limited), pytest.raises(IndexBusy, match="no more connections"):
@@ -89,7 +82,7 @@ def test_the_limit_of_connections_and_a_statement_timeout_are_sentences(
                 store.row("SELECT pg_sleep(5)")  # type: ignore[attr-defined]
             assert "statement_timeout" in refused.value.hint
     finally:
-        own(postgres_server, admin, "DROP USER few")
+        own(admin, "DROP USER few")
 
 
 def test_only_the_clock_of_the_server_decides_leases(
@@ -121,16 +114,16 @@ def test_an_old_server_is_refused(postgres_server: PostgresServer, place: str) -
 
 def test_a_server_without_pgvector_is_refused(postgres_server: PostgresServer) -> None:
     admin, bare = postgres_server.uri("postgres"), postgres_server.uri("bare")
-    own(postgres_server, admin, "CREATE DATABASE bare")
+    own(admin, "CREATE DATABASE bare")
     try:  # the server looks for extensions where there are none
-        own(postgres_server, admin, "ALTER DATABASE bare SET extension_control_path = '/nowhere'")
+        own(admin, "ALTER DATABASE bare SET extension_control_path = '/nowhere'")
         with pytest.raises(IndexProblem, match="lacks an extension that imgret needs") as refused:
             open_store(bare)
         assert "install pgvector 0.8 or later" in refused.value.hint
         assert any("does not offer the extension vector" in lack for lack in server_lacks(bare))
-        assert own(postgres_server, bare, "SELECT nspname FROM pg_namespace WHERE nspname = 'imgret'") == []
+        assert own(bare, "SELECT nspname FROM pg_namespace WHERE nspname = 'imgret'") == []
     finally:
-        own(postgres_server, admin, "DROP DATABASE bare")
+        own(admin, "DROP DATABASE bare")
 
 
 def test_an_older_process_stops_when_a_newer_one_has_migrated(
@@ -183,18 +176,18 @@ def test_a_full_disk_of_the_server_loses_nothing(
         with open_store(place) as store:
             content = add(store, 1)
             store.results.write_note(content, "kept")
-            own(postgres_server, admin, f"CREATE TABLESPACE small LOCATION '{folder}'")
-            own(postgres_server, place, "ALTER TABLE note SET TABLESPACE small")
+            own(admin, f"CREATE TABLESPACE small LOCATION '{folder}'")
+            own(place, "ALTER TABLE note SET TABLESPACE small")
             noise = np.random.default_rng(1)
             with pytest.raises(DiskFull, match="disk is full"):
                 for number in range(2, 400):
                     store.results.write_note(add(store, number), noise.bytes(6000).hex())
             assert store.results.note(content) == "kept"
-            own(postgres_server, place, "ALTER TABLE note SET TABLESPACE pg_default")
+            own(place, "ALTER TABLE note SET TABLESPACE pg_default")
             store.results.write_note(content, "goes on")
             assert store.results.note(content) == "goes on"
             assert store.problems() == store.documents.check() == []
     finally:
-        own(postgres_server, place, "ALTER TABLE IF EXISTS note SET TABLESPACE pg_default")
-        own(postgres_server, admin, "DROP TABLESPACE IF EXISTS small")
+        own(place, "ALTER TABLE IF EXISTS note SET TABLESPACE pg_default")
+        own(admin, "DROP TABLESPACE IF EXISTS small")
         subprocess.run(["umount", "-l", folder], check=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from coded_library import IMAGES, few_photos_are_many, file_of, filled, images, never, same, save, vectors
+from coded_library import IMAGES, file_of, filled, images, never, same, save, vectors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,18 +27,6 @@ from imgret.store.interface import Store
 from imgret.store.records import IMAGE
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def many() -> Iterator[None]:
-    with few_photos_are_many():
-        yield
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with filled(tmp_path / "index.db") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import psycopg
 import pytest
 from postgres_server import PostgresServer
+from server_library import add, own
 
 from imgret.config import Settings
 from imgret.errors import ImgretError, IndexProblem, IndexTooNew, ReadOnly
-from imgret.photo import FileStat, ModelIdentity
+from imgret.photo import ModelIdentity
 from imgret.places import places
 from imgret.search_client import SearchClient
 from imgret.store.factory import exists, open_store, restore
@@ -23,38 +22,7 @@ from imgret.store.interface import Store
 from imgret.store.postgres import pg_nearest
 from imgret.store.records import SpaceTraits
 
-NOW = 1_700_000_000
-STAGES = ("decode", "caption")
 MODEL = ModelIdentity("model", "1", "")
-
-
-@pytest.fixture
-def place(postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    made = postgres_server.new_library()
-    yield made
-    postgres_server.remove_library(made)
-
-
-@pytest.fixture
-def store(place: str) -> Iterator[Store]:
-    with open_store(place) as opened:
-        yield opened
-        assert opened.problems() == []
-        assert opened.documents.check() == []
-
-
-def add(store: Store, number: int, folder: bytes = b"") -> int:
-    root = store.roots.add(b"/p")
-    stat, hash_ = FileStat(number, 1, 1, 1), number.to_bytes(32, "big")
-    return store.photos.save(root.id, folder, b"%d.jpg" % number, stat, hash_, NOW)[0]
-
-
-def own(server: PostgresServer, place: str, sql: str) -> list[tuple[object, ...]]:
-    """Execute SQL in a library, as an administrator would."""
-    with psycopg.connect(place, autocommit=True) as db:
-        cursor = db.execute(sql.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def test_a_server_that_cannot_be_reached_is_an_error_in_words(tmp_path: Path) -> None:
@@ -102,23 +70,21 @@ def test_a_client_keeps_the_connection_by_which_it_found_a_library(place: str) -
         assert client.found_store is found
 
 
-def test_a_library_of_a_newer_program_is_refused(postgres_server: PostgresServer, place: str) -> None:
+def test_a_library_of_a_newer_program_is_refused(place: str) -> None:
     open_store(place).close()
-    own(postgres_server, place, "UPDATE setting SET value = '99' WHERE key = 'schema version'")
+    own(place, "UPDATE setting SET value = '99' WHERE key = 'schema version'")
     with pytest.raises(IndexTooNew, match="99"):
         open_store(place)
 
 
-def test_a_user_with_read_access_can_search_and_not_write(
-    postgres_server: PostgresServer, place: str
-) -> None:
+def test_a_user_with_read_access_can_search_and_not_write(place: str) -> None:
     with open_store(place) as store:
         content = add(store, 1)
         store.results.refresh_words(content)
-    schema = own(postgres_server, place, "SELECT current_schema()")[0][0]
-    own(postgres_server, place, "CREATE USER reader")
-    own(postgres_server, place, f"GRANT USAGE ON SCHEMA {schema} TO reader")
-    own(postgres_server, place, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader")
+    schema = own(place, "SELECT current_schema()")[0][0]
+    own(place, "CREATE USER reader")
+    own(place, f"GRANT USAGE ON SCHEMA {schema} TO reader")
+    own(place, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader")
     try:
         with open_store(place.replace("imgret@", "reader@")) as reader:
             assert not reader.writable
@@ -127,14 +93,14 @@ def test_a_user_with_read_access_can_search_and_not_write(
             with pytest.raises(ReadOnly, match="reader"):
                 reader.remember("key", "value")
     finally:
-        own(postgres_server, place, "DROP OWNED BY reader")
-        own(postgres_server, place, "DROP USER reader")
+        own(place, "DROP OWNED BY reader")
+        own(place, "DROP USER reader")
 
 
 def test_a_server_without_the_extensions_gets_the_sql_for_them(postgres_server: PostgresServer) -> None:
-    own(postgres_server, postgres_server.uri("postgres"), "CREATE USER plain CREATEDB")
-    own(postgres_server, postgres_server.uri("postgres"), "CREATE DATABASE bare OWNER plain")
-    own(postgres_server, postgres_server.uri("postgres"), "CREATE DATABASE whole")
+    own(postgres_server.uri("postgres"), "CREATE USER plain CREATEDB")
+    own(postgres_server.uri("postgres"), "CREATE DATABASE bare OWNER plain")
+    own(postgres_server.uri("postgres"), "CREATE DATABASE whole")
     try:
         with pytest.raises(IndexProblem) as refused:
             open_store(postgres_server.uri("bare").replace("imgret@", "plain@"))
@@ -143,7 +109,7 @@ def test_a_server_without_the_extensions_gets_the_sql_for_them(postgres_server: 
             assert store.writable
     finally:
         for statement in ("DROP DATABASE bare", "DROP DATABASE whole", "DROP USER plain"):
-            own(postgres_server, postgres_server.uri("postgres"), statement)
+            own(postgres_server.uri("postgres"), statement)
 
 
 def test_it_is_no_file(store: Store, place: str, tmp_path: Path) -> None:

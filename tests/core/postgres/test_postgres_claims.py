@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from postgres_server import PostgresServer
+from server_library import NOW, STAGES, add, own
 
-from imgret.photo import FileStat
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.store.postgres import pg_workers
 from imgret.store.postgres.postgres_store import PostgresStore
 
-NOW = 1_700_000_000
-STAGES = ("decode", "caption")
-
-
-@pytest.fixture
-def place(postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    made = postgres_server.new_library()
-    yield made
-    postgres_server.remove_library(made)
-
-
-@pytest.fixture
-def store(place: str) -> Iterator[Store]:
-    with open_store(place) as opened:
-        yield opened
-        assert opened.problems() == []
-        assert opened.documents.check() == []
-
-
-def add(store: Store, number: int, folder: bytes = b"") -> int:
-    root = store.roots.add(b"/p")
-    stat, hash_ = FileStat(number, 1, 1, 1), number.to_bytes(32, "big")
-    return store.photos.save(root.id, folder, b"%d.jpg" % number, stat, hash_, NOW)[0]
-
-
-def own(server: PostgresServer, place: str, sql: str) -> list[tuple[object, ...]]:
-    """Execute SQL in a library, as an administrator would."""
-    with psycopg.connect(place, autocommit=True) as db:
-        cursor = db.execute(sql.encode())
-        return cursor.fetchall() if cursor.description else []
-
 
 def test_workers_do_not_take_what_others_hold(
-    postgres_server: PostgresServer, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_store(place) as one, open_store(place) as other:
         contents = {add(one, number) for number in range(1, 9)}
@@ -67,7 +32,6 @@ def test_workers_do_not_take_what_others_hold(
 
         # The first worker is silent for longer than its lease: its photos return, as those of a dead process.
         own(
-            postgres_server,
             place,
             f"UPDATE worker SET seen_at = seen_at - interval '{pg_workers.LEASE + 1} s'"
             f" WHERE id = (SELECT worker FROM work WHERE content = {min(ours)} LIMIT 1)",
