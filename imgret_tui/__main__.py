@@ -153,10 +153,12 @@ def _prepare_textual(environ: dict[str, str] | os._Environ[str]) -> None:
     environ.pop("COLUMNS", None)
     environ.pop("LINES", None)
     environ["TEXTUAL_ANIMATIONS"] = "none"
-    # The colour of a cell is the id of its image, so it must reach the terminal unchanged.
-    if environ.get("TERM_PROGRAM") != "Apple_Terminal" and not environ.get("TERM", "").startswith(
-        _FEW_COLOURS
-    ):
+    kind = environ.get("TERM", "")
+    if not environ.get("TMUX") and (environ.get("STY") or kind.startswith("screen.")):
+        # GNU screen 4 misreads colours of 24 bits, and COLORTERM is that of the terminal around it.
+        environ["TEXTUAL_COLOR_SYSTEM"] = "256"
+    elif environ.get("TERM_PROGRAM") != "Apple_Terminal" and not kind.startswith(_FEW_COLOURS):
+        # The colour of a cell is the id of its image, so it must reach the terminal unchanged.
         environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imgret.errors import ImgretError
+from imgret.errors import ImgretError, QueryError
 from imgret.terminal.clean import clean
 
 NO_PHOTOS = (
@@ -45,4 +45,6 @@ def empty_lines(query: str, notices: Sequence[str], advice_keys: Sequence[tuple[
 def error_lines(error: ImgretError) -> list[str]:
     """The lines for an error that leaves nothing to show."""
     text = clean(str(error))
-    return [f"{text[:1].upper()}{text[1:]}.", *(["", clean(error.hint)] if error.hint else [])]
+    if not isinstance(error, QueryError):  # which begins with a part of the query
+        text = text[:1].upper() + text[1:]
+    return [f"{text}.", *(["", clean(error.hint)] if error.hint else [])]

@@ -7,7 +7,7 @@ from textual.geometry import Region, Size
 
 _LEAST_GRID_COLUMNS, _MOST_GRID_COLUMNS = 22, 34  # of a grid cell
 _GRID_CELLS = 6  # side by side that a wide grid has at least
-_LIST_COLUMN = 58  # cells: a list twice as wide has two columns
+_LIST_COLUMN = 48  # cells: a list twice as wide has two columns
 # From this height of the area on, a list entry has so many rows and so large a thumbnail, which is 4:3 at cells of 1:2.
 _ENTRIES = ((38, 5, Size(14, 5)), (26, 4, Size(11, 4)), (9, 3, Size(8, 3)), (0, 1, Size(0, 0)))
 _TEXT_CELLS = 16  # beside a thumbnail, at least

@@ -15,7 +15,7 @@ from imgret.stages.plurals import counted, plural
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight
 from imgret_tui.cell_image import CellImage
-from imgret_tui.hit_texts import cut_end, cut_name, facts_text, file_name, title, wrapped
+from imgret_tui.hit_texts import cut_end, cut_name, facts_text, file_name, title_lines
 
 STRENGTHS = {"strong": "●●●", "fair": "●●○", "weak": "●○○"}
 CURSOR, MARK = "▌", "✓"
@@ -94,7 +94,7 @@ def list_line(
 def _text_line(entry: ListedHit, row: int, rows: int, width: int, styles: LineStyles) -> list[Segment]:
     """The title in one or two rows, why, the facts; a row more stays empty."""
     hit = entry.hit
-    titles = wrapped(title(hit), max(1, width - _STRENGTH_CELLS), 2 if rows > 3 else 1)
+    titles = title_lines(hit, max(1, width - _STRENGTH_CELLS), 2 if rows > 3 else 1)
     if row < len(titles):
         parts = highlight(titles[row], entry.words)
         line = [Segment(text, styles.highlight if found else styles.base) for text, found in parts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from rich.cells import cell_len, set_cell_size
 
@@ -106,8 +106,18 @@ def cut_name(name: str, width: int) -> str:
     return cut_middle(stem, width - cell_len(extension)) + extension
 
 
-def wrapped(text: str, width: int, lines: int) -> list[str]:
-    """The text in at most `lines` lines of at most `width` cells; the last one ends with an ellipsis if it is cut."""
+def title_lines(hit: Hit, width: int, lines: int) -> list[str]:
+    """The title in at most `lines` lines of at most `width` cells. The extension of a file name is not cut."""
+    if has_sentence(hit):
+        return wrapped(title(hit), width, lines)
+    name = file_name(hit)
+    found = wrapped(name, width, lines, cut_name)
+    is_whole = found and found[-1].endswith(os.path.splitext(name)[1])
+    return found if is_whole else [cut_name(name, width)]
+
+
+def wrapped(text: str, width: int, lines: int, cut: Callable[[str, int], str] = cut_end) -> list[str]:
+    """The text in at most `lines` lines of at most `width` cells; the last one is shortened by `cut` if it is too long."""
     found: list[str] = []
     words = text.split(" ")
     while words and len(found) < lines - 1:
@@ -119,7 +129,7 @@ def wrapped(text: str, width: int, lines: int) -> list[str]:
             words.insert(0, line[len(kept.rstrip()) or 1 :])
             line = kept.rstrip() or line[:1]
         found.append(line)
-    return [*found, cut_end(" ".join(words), width)] if words else found
+    return [*found, cut(" ".join(words), width)] if words else found
 
 
 def facts_text(hit: Hit, date: str, folder: str, width: int) -> str:

@@ -88,9 +88,11 @@ class PickerApp(PickerPages):
         super().__init__(driver_class=driver)
         for theme in themes.ALL:
             self.register_theme(theme)
-        self.theme = themes.GREY.name if colourless else themes.DARK.name
         self.terminal = terminal or TerminalSession()
         self._colourless = colourless
+        self._memory = memory
+        is_light = self.terminal.capabilities.is_light if memory.is_light is None else memory.is_light
+        self.theme = themes.chosen(light=is_light, colourless=colourless).name
         self._warning = warning
         self._listener = (
             ChangeListener(server, lambda: self.post_message(messages.IndexChanged())) if server else None
@@ -281,9 +283,11 @@ class PickerApp(PickerPages):
         self.refresh(layout=True)
 
     def action_toggle_theme(self) -> None:
-        """Light or dark."""
-        if not self._colourless:
-            self.theme = themes.DARK.name if self.theme == themes.LIGHT.name else themes.LIGHT.name
+        """Light or dark, also the next time, unless it is what the terminal has."""
+        is_light = self.current_theme.dark
+        self.theme = themes.chosen(light=is_light, colourless=self._colourless).name
+        is_own = is_light == self.terminal.capabilities.is_light
+        self._memory.save_theme(is_light=None if is_own else is_light)
 
     def _run_later(self, action: str) -> None:
         self.call_later(self.run_action, action, self.search)

@@ -1,4 +1,7 @@
-"""Three colour themes: dark, light, and grey for users who set NO_COLOR."""
+"""Colour themes: dark and light, and both in grey for users who set NO_COLOR.
+
+Grounds are nearly grey: Rich takes more saturated ones for blue where a terminal has 256 colours.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ DARK = Theme(
     success="#9ece6a",
     foreground="#d5d9e0",
     background="#14161b",
-    surface="#1b1e25",
-    panel="#252a34",
+    surface="#1b1e24",
+    panel="#262a33",
     dark=True,
     variables={"muted": "#8b93a3"},
 )
@@ -32,9 +35,9 @@ LIGHT = Theme(
     surface="#f1f1ee",
     panel="#e2e3df",
     dark=False,
-    variables={"muted": "#636a75"},
+    variables={"muted": "#5a616c"},
 )
-GREY = Theme(
+GREY_DARK = Theme(
     name="imgret-grey",
     primary="#d0d0d0",
     secondary="#b0b0b0",
@@ -44,9 +47,31 @@ GREY = Theme(
     success="#d0d0d0",
     foreground="#d0d0d0",
     background="#101010",
-    surface="#181818",
+    surface="#1c1c1c",
     panel="#303030",
     dark=True,
-    variables={"muted": "#8c8c8c"},
+    variables={"muted": "#9c9c9c"},
 )
-ALL = (DARK, LIGHT, GREY)
+GREY_LIGHT = Theme(
+    name="imgret-grey-light",
+    primary="#303030",
+    secondary="#505050",
+    accent="#000000",
+    warning="#000000",
+    error="#000000",
+    success="#303030",
+    foreground="#303030",
+    background="#fafafa",
+    surface="#f0f0f0",
+    panel="#dcdcdc",
+    dark=False,
+    variables={"muted": "#5a5a5a"},
+)
+ALL = (DARK, LIGHT, GREY_DARK, GREY_LIGHT)
+
+
+def chosen(*, light: bool, colourless: bool) -> Theme:
+    """The theme for a light or a dark terminal."""
+    if colourless:
+        return GREY_LIGHT if light else GREY_DARK
+    return LIGHT if light else DARK

@@ -23,7 +23,7 @@ from types import TracebackType
 QUERY = re.compile(
     rb"(?P<da1>\x1b\[c)|(?P<name>\x1b\[>q)|(?P<cell>\x1b\[16t)|(?P<window>\x1b\[14t)|(?P<screen>\x1b\[18t)"
     rb"|(?P<registers>\x1b\[\?1;1;0S)|\x1b_G(?P<query>[^;\x1b]*a=q[^;\x1b]*);(?P<data>[^\x1b]*)\x1b\\"
-    rb"|(?P<sync>\x1b\[\?2026\$p)"
+    rb"|(?P<sync>\x1b\[\?2026\$p)|(?P<background>\x1b\]11;\?\x1b\\)"
 )
 TRANSMIT = re.compile(rb"\x1b_G(?=[^;\x1b]*a=[tT])[^;\x1b]*?\bi=(\d+)[^;\x1b]*;([^\x1b]*)\x1b\\")
 DELETE = re.compile(rb"\x1b_Ga=d,d=I,q=2,i=(\d+)\x1b\\")
@@ -224,6 +224,8 @@ class FakeTerminal:
             return b"\x1b[?1;0;256S" if self.kind == "sixel" else b""
         if match["sync"]:
             return b"\x1b[?2026;2$y"
+        if match["background"]:
+            return b"\x1b]11;rgb:%s\x1b\\" % self.background
         if self.kind != "kitty":
             return b""
         readable = b"t=t" not in match["query"] or self._take_file(match["data"])
@@ -239,4 +241,5 @@ class FakeTerminal:
             return True
         return False
 
+    background = b"1414/1616/1b1b"
     files = True  # False: like kitty over ssh, which cannot read the program's files

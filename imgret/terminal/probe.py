@@ -29,6 +29,7 @@ from imgret.terminal.fit import Cell
 DEADLINE = 1.0  # seconds; a terminal behind a slow connection replies within half of it
 DEFAULT_CELL = Cell(8, 16)
 _KITTY_QUERY_ID, _FILE_QUERY_ID = 31, 32
+_MULTIPLEXERS = ("tmux", "screen")  # how their TERM begins
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  a file there uses no disk; its name is random and its mode 0600
 
 
@@ -53,6 +54,7 @@ class Replies(Struct, frozen=True):
     window: tuple[int, int] | None = None  # pixels
     screen: tuple[int, int] | None = None  # columns, rows
     registers: int | None = None  # number of colours in a sixel image
+    background: str | None = None  # as X names colours: "rgb:1414/1616/1b1b"
 
 
 class Capabilities(Struct, frozen=True):
@@ -64,6 +66,7 @@ class Capabilities(Struct, frozen=True):
     tmux: bool = False  # kitty's graphics sequences must be wrapped
     many_sixels: bool = True  # xterm keeps 16 sixels only, too few for thumbnails
     folder: str | None = None  # the folder for images that the terminal reads from files; None if it does not
+    is_light: bool = False  # dark text on a light background
 
     @property
     def has_sixel_pages(self) -> bool:
@@ -77,10 +80,15 @@ _REPLY = re.compile(
     rb"|\x1b_G(?P<keys>[^;\x1b]*);(?P<message>[^\x1b]*)\x1b\\"
     rb"|\x1b\[(?P<size>[468]);(?P<first>\d{1,6});(?P<second>\d{1,6})t"
     rb"|\x1b\[\?1;(?P<status>\d);?(?P<registers>\d{0,9})[\d;]*S"
+    rb"|\x1b\]11;(?P<background>[^\x1b\x07]*)(?:\x07|\x1b\\)"
     # Malformed replies that no keyboard sends. A report that begins with 48 is a resize, which Textual reads.
     rb"|\x1b[P_][^\x1b]*\x1b\\|\x1b\[\?[\d;]*[cS]|\x1b\[(?!48;)[\d;]*t"
 )
-_UNFINISHED = re.compile(rb"\x1b(\[\?[\d;]*|P>[^\x1b]*\x1b?|_G[^\x1b]*\x1b?|\[[468];[\d;]*)\Z")
+_UNFINISHED = re.compile(
+    rb"\x1b(\[\?[\d;]*|P>[^\x1b]*\x1b?|_G[^\x1b]*\x1b?|\]11;[^\x1b\x07]*\x1b?|\[[468];[\d;]*)\Z"
+)
+_COLOUR = re.compile(r"rgba?:([0-9a-f]{1,4})/([0-9a-f]{1,4})/([0-9a-f]{1,4})", re.IGNORECASE)
+_LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue (ITU-R BT.709)
 
 
 def split_replies(data: bytes) -> tuple[list[re.Match[bytes]], bytes, bytes]:
@@ -109,6 +117,8 @@ def read_replies(data: bytes) -> Replies:
         elif match["size"] is not None:
             kind = {b"4": "window", b"6": "cell", b"8": "screen"}[match["size"]]
             values[kind] = (int(match["second"]), int(match["first"]))
+        elif match["background"] is not None:
+            values["background"] = match["background"].decode("ascii", "replace")
         elif match["status"] == b"0" and match["registers"]:
             values["registers"] = int(match["registers"])
     return Replies(**values)  # type: ignore[arg-type]
@@ -120,7 +130,7 @@ def queries(file_query: str = "", *, tmux: bool = False) -> str:
     In tmux there is no image query: tmux would use the sequence as the title of its pane.
     """
     picture = "" if tmux else f"\x1b_Ga=q,t=d,f=24,s=1,v=1,i={_KITTY_QUERY_ID};AAAA\x1b\\{file_query}"
-    return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1;0S\x1b[c"
+    return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1;0S\x1b]11;?\x1b\\\x1b[c"
 
 
 def choose_capabilities(
@@ -153,7 +163,17 @@ def choose_capabilities(
         tmux=in_tmux,
         many_sixels="XTerm" not in (tmux if in_tmux else replies.name or ""),
         folder=_SHARED_MEMORY if replies.files and not in_tmux else None,
+        is_light=_is_light(replies.background or ""),
     )
+
+
+def _is_light(colour: str) -> bool:
+    """Whether a colour is nearer to white than to black; False for what is no colour."""
+    found = _COLOUR.match(colour)
+    if found is None:
+        return False
+    parts = (int(part, 16) / ((1 << 4 * len(part)) - 1) for part in found.groups())
+    return sum(weight * part for weight, part in zip(_LUMINANCE, parts, strict=True)) > 0.5
 
 
 def _shows_placeholders(name: str) -> bool:
@@ -219,9 +239,11 @@ class TerminalQuery:
         self._is_read = False
 
     def __enter__(self) -> Self:
-        if self._environ.get("TERM", "dumb") in ("", "dumb", "linux"):
+        kind = self._environ.get("TERM", "dumb")
+        if kind in ("", "dumb", "linux"):
             return self
-        file_query, tmux = "", bool(self._environ.get("TMUX"))
+        # On another host, a program in tmux sees its TERM only.
+        file_query, tmux = "", bool(self._environ.get("TMUX")) or kind.startswith(_MULTIPLEXERS)
         if not tmux:
             with contextlib.suppress(OSError):
                 file_query, self._file = kitty.file_query(_FILE_QUERY_ID, _SHARED_MEMORY)

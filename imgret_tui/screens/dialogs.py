@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
+from imgret_tui.hit_texts import HOME, home_text
 from imgret_tui.keymap import Keymap
 from imgret_tui.search_backend import MOST_FAILED, FailedPhoto, WatchedFolder
 from imgret_tui.widgets.query_input import OrderedInput
@@ -106,7 +107,8 @@ class FoldersDialog(ModalScreen[bool]):
             more = " or more" if len(self._failed) >= MOST_FAILED else ""
             yield Static(f"Failed photos: {len(self._failed)}{more}", classes="title", markup=False)
             for failed in self._failed[:_MAX_FAILED]:
-                yield Static(_failed_text(failed), classes="body", markup=False)
+                yield Static(home_text(failed.path, HOME), classes="body", markup=False)
+                yield Static(_reason_text(failed), classes="reason", markup=False)
             hint = "r retries all failed photos, esc closes" if self._failed else "esc closes"
             yield Static(hint, classes="hint", markup=False)
 
@@ -123,21 +125,20 @@ def _folder_text(folder: WatchedFolder) -> Content:
     facts = ["watched" if folder.watched else "indexed once"]
     if folder.scanned_at is not None:
         facts.append("scanned " + datetime.fromtimestamp(folder.scanned_at).strftime("%Y-%m-%d %H:%M"))
-    line = Content.assemble(clean(folder.path), "  ", (", ".join(facts), "$muted"))
+    line = Content.assemble(home_text(folder.path, HOME), "  ", (", ".join(facts), "$muted"))
     if not folder.online:
         return Content.assemble(line, "  ", _offline_text(folder.reason))
     below = (
-        Content.assemble("\n  ", clean(path), "  ", _offline_text(reason))
+        Content.assemble("\n  ", home_text(path, HOME), "  ", _offline_text(reason))
         for path, reason in folder.unmounted
     )
     return Content.assemble(line, *below)
 
 
-def _failed_text(failed: FailedPhoto) -> Content:
+def _reason_text(failed: FailedPhoto) -> str:
+    """The reason, which mostly begins with the path, without it."""
     tries = f"{failed.attempts} {'try' if failed.attempts == 1 else 'tries'}"
-    return Content.assemble(
-        clean(failed.path), "\n  ", (f"{clean(failed.reason)} ({tries})", "$text-warning")
-    )
+    return f"{clean(failed.reason).removeprefix(f'{clean(failed.path)} ')} ({tries})"
 
 
 def _offline_text(reason: str | None) -> tuple[str, str]:

@@ -15,10 +15,13 @@ from imgret_tui.picker_messages import PhotosChosen
 from imgret_tui.search_backend import DuplicateGroups
 from imgret_tui.terminal_images import TerminalImages
 from imgret_tui.widgets.hit_list import HitList
+from imgret_tui.widgets.key_bar import KeyBar
 
 MOST_GROUPS = 2_000  # shown; `imgret dupes` prints all
 _KINDS = {"exact": "equal pixels", "similar": "similar", "burst": "a burst"}
-_KEYS = "\u2190\u2192 group   \u2191\u2193 copy   tab mark   a mark all but the best   enter print   esc back"
+_KEYS = (("← →", "group"), ("↑ ↓", "copy"))
+_MARKING_KEYS = (("tab", "mark"), ("a", "mark all but the best"))
+_LAST_KEYS = (("enter", "print"), ("ctrl+o", "layout"), ("esc", "back"))
 
 
 class DuplicatesScreen(Screen[None]):
@@ -39,7 +42,7 @@ class DuplicatesScreen(Screen[None]):
         """The group, its copies, and the keys."""
         yield self._title
         yield self.hit_list
-        yield Static(_KEYS, classes="group-keys", markup=False)
+        yield KeyBar((*_KEYS, *(_MARKING_KEYS if self._multi else ()), *_LAST_KEYS))
 
     @property
     def is_loading(self) -> bool:
@@ -81,14 +84,14 @@ class DuplicatesScreen(Screen[None]):
             self._show_group()
 
     def action_move_copy(self, direction: int) -> None:
-        """Move the cursor down (1) or up (-1)."""
-        self.hit_list.move(direction)
+        """Move the cursor to the next (1) or the previous (-1) copy, which may be beside it."""
+        self.hit_list.move(0, direction)
 
     def action_mark(self) -> None:
-        """Mark the copy, or unmark it, and go down."""
+        """Mark the copy, or unmark it, and go to the next one."""
         if self._can_mark():
             self.hit_list.toggle_mark()
-            self.hit_list.move(1)
+            self.hit_list.move(0, 1)
             self._show_title()
 
     def action_mark_others(self) -> None:

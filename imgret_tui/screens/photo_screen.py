@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from textual import events
@@ -13,16 +14,19 @@ from textual.widgets import Static
 
 from imgret_tui import keymap
 from imgret_tui.hit_lines import MARK, STRENGTHS, date_text
-from imgret_tui.hit_texts import HOME, has_sentence, home_text, stars_text, title
+from imgret_tui.hit_texts import HOME, facts_text, home_text, title_lines
 from imgret_tui.keymap import Keymap
 from imgret_tui.picker_messages import PhotosChosen
 from imgret_tui.terminal_images import TerminalImages
 from imgret_tui.widgets.hit_list import HitList
+from imgret_tui.widgets.key_bar import KeyBar
 from imgret_tui.widgets.photo_preview import Preview
 
 _LARGEST_ZOOM = 8.0
 _STEP = 0.5  # of what is seen, that an arrow key moves
-_KEYS = "← → next   + - zoom   e note   t keywords   r rating   o open   enter print   esc back"
+_KEYS = (("← →", "next"), ("+ -", "zoom"))
+_MARKING_KEYS = (("tab", "mark"),)
+_LAST_KEYS = (("enter", "print"), ("e", "note"), ("r", "rating"), ("t", "keywords"), ("o", "open"))
 
 
 class PhotoScreen(Screen[bool]):
@@ -48,11 +52,16 @@ class PhotoScreen(Screen[bool]):
         """The photo, what it shows, and the keys."""
         yield self.preview
         yield self._text
-        yield Static(_KEYS, classes="group-keys", markup=False)
+        marking = _MARKING_KEYS if self._multi else ()
+        yield KeyBar((*_KEYS, *marking, *_LAST_KEYS, ("esc", "quit" if self._alone else "back")))
 
     def on_mount(self) -> None:
         """Show the photo under the cursor."""
         self.show_photo()
+
+    def on_resize(self) -> None:
+        """Cut its texts for the new width."""
+        self.call_after_refresh(self.show_photo)
 
     async def on_key(self, event: events.Key) -> None:
         """Keys of the search that are about one photo, such as those of the user's commands, work here too."""
@@ -86,14 +95,20 @@ class PhotoScreen(Screen[bool]):
             return
         marked = f"{MARK} " if self._hits.is_marked(hit) else ""
         number = f"{self._hits.cursor + 1} of {len(self._hits.hits)}"
-        facts = [number, STRENGTHS.get(hit.strength or "", ""), date_text(hit.taken_at, hit.taken_precision)]
-        facts += [stars_text(hit)]
-        facts += [home_text(hit.path, HOME)] if has_sentence(hit) else []
-        facts += [f"{self._zoom:g}x"] if self._zoom > 1 else []
-        first = Content.assemble((marked, "bold $text-success"), (title(hit), "bold"))
-        self._text.update(
-            Content("\n").join([first, Content.styled(" · ".join(filter(None, facts)), "$muted")])
+        zoom = f"{self._zoom:g}x" if self._zoom > 1 else ""
+        before = "".join(
+            f"{fact} · " for fact in (number, zoom, STRENGTHS.get(hit.strength or "", "")) if fact
         )
+        width = self._text.content_size.width
+        facts = facts_text(
+            hit,
+            date_text(hit.taken_at, hit.taken_precision),
+            home_text(os.path.dirname(hit.path), HOME),
+            width - len(before),
+        )
+        name = title_lines(hit, max(1, width - len(marked)), 1)[0]
+        first = Content.assemble((marked, "bold $text-success"), (name, "bold"))
+        self._text.update(Content("\n").join([first, Content.styled(before + facts, "$muted")]))
 
     def action_step(self, direction: int) -> None:
         """Show the next (1) or the previous (-1) photo, all of it."""

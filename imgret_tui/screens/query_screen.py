@@ -167,6 +167,8 @@ class QueryScreen(SearchLayout):
         if isinstance(error, QueryError):
             self.query_error.show(error)
             self.status_line.display = False
+            if not self.hit_list.hits:
+                self.show_empty(error_lines(error))  # not why another query found nothing
         else:
             self.show_empty(error_lines(error))
 

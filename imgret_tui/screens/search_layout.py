@@ -50,7 +50,7 @@ class SearchLayout(Screen[None]):
         self.photo_pane = PhotoPane(images, request_details)
         self.status_line = StatusLine()
         self.empty_view = Static("", id="empty", markup=False)
-        self.key_bar = KeyBar(keymap.bar(multi=multi))
+        self.key_bar = KeyBar(keymap.bar(multi=multi), id="keys")
         self.set_class(memory.layout == GRID, "-grid")
         self.set_class(not memory.has_preview, "-bare")
         self.hit_list.is_grid = memory.layout == GRID

@@ -54,6 +54,11 @@ class PagedHits(DrawnHits, can_focus=False):
     _due_since: float | None = None  # by time.monotonic
     _page: Page | None = None  # the last one
 
+    def notify_style_update(self) -> None:
+        """The theme changed, and with it the colour around the thumbnails of the page."""
+        super().notify_style_update()
+        self._page = None
+
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of `crop`; if there are thumbnails among them, the page has to be sent again."""
         if self._images.terminal.has_sixel_pages and not self._draws_frames_only and self._hits:

@@ -86,6 +86,28 @@ def test_sixel_and_its_colours_are_detected(terminal: tuple[int, int]) -> None:
     assert capabilities == Capabilities(Graphics.SIXEL, Cell(8, 17), colours=256, many_sixels=False)
 
 
+@pytest.mark.parametrize("end", [b"\x1b\\", b"\x07"])
+def test_a_light_background_is_detected(terminal: tuple[int, int], end: bytes) -> None:
+    capabilities, typed = run_query(terminal, replying(b"\x1b]11;rgb:fa", b"fa/fafa/f0f0", end + XTERM))
+    assert capabilities.is_light
+    assert typed == b""
+
+
+def test_a_background_is_light_or_dark() -> None:
+    def is_light(colour: str) -> bool:
+        return choose_capabilities(read_replies(f"\x1b]11;{colour}\x07".encode())).is_light
+
+    assert all(map(is_light, ["rgb:ffff/ffff/ffff", "rgb:f/f/c", "rgba:fd/f6/e3/ff"]))
+    assert not any(map(is_light, ["rgb:1414/1616/1b1b", "rgb:0000/0000/ffff", "#ffffff", "rgb:", ""]))
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))
+def test_a_colour_and_its_complement_are_not_both_light(red: int, green: int, blue: int) -> None:
+    colours = [(red, green, blue), (255 - red, 255 - green, 255 - blue)]
+    names = [f"rgb:{r:02x}/{g:02x}/{b:02x}" for r, g, b in colours]
+    assert sum(choose_capabilities(Replies(background=name)).is_light for name in names) < 2
+
+
 def test_keys_typed_between_replies_are_returned_in_order(terminal: tuple[int, int]) -> None:
     capabilities, typed = run_query(
         terminal, replying(b"tw", KITTY[:9], KITTY[9:19], "o ☃".encode(), KITTY[19:])
@@ -214,6 +236,18 @@ def test_the_last_query_is_the_one_that_every_terminal_replies_to() -> None:
     assert queries().endswith("\x1b[c")
     assert "\x1b_" in queries()
     assert "\x1b_" not in queries("\x1b_Gfile", tmux=True)
+
+
+@pytest.mark.parametrize("kind", ["tmux-256color", "screen.xterm-256color"])
+def test_tmux_on_another_host_gets_no_image_query(terminal: tuple[int, int], kind: str) -> None:
+    master, slave = terminal
+    with TerminalQuery(slave, {"TERM": kind}) as query:
+        sent = os.read(master, 4096)
+        os.write(master, b"\x1bP>|tmux 3.3a\x1b\\\x1b[?1;2;4c")
+        capabilities, _ = query.capabilities()
+    assert b"\x1b_" not in sent
+    assert sent.endswith(b"\x1b[c")
+    assert capabilities.graphics is Graphics.SIXEL
 
 
 def test_outside_tmux_no_client_is_queried() -> None:

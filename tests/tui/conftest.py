@@ -131,6 +131,7 @@ async def running(
     graphics: Graphics = Graphics.NONE,
     size: tuple[int, int] = (120, 36),
     colourless: bool = False,
+    is_light: bool = False,
     meaning: bool = False,
 ) -> AsyncIterator[Running]:
     """The app on the index of the environment, without a terminal.
@@ -147,7 +148,7 @@ async def running(
         multi=multi,
         history=QueryHistory(os.path.join(where.state, "questions")),
         memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
-        terminal=TerminalSession(-1, Capabilities(graphics)),
+        terminal=TerminalSession(-1, Capabilities(graphics, is_light=is_light)),
         colourless=colourless,
         server=where.index if is_server(where.index) else None,
     )

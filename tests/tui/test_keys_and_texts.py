@@ -22,6 +22,7 @@ from imgret_tui.hit_texts import (
     folder_text,
     shared_folder,
     title,
+    title_lines,
     wrapped,
 )
 from imgret_tui.key_names import key_name
@@ -172,6 +173,14 @@ def test_a_cut_text_fits(text: str, width: int) -> None:
 @given(st.text(max_size=80), st.integers(4, 30), st.integers(1, 3))
 def test_wrapped_lines_fit(text: str, width: int, lines: int) -> None:
     found = wrapped(text, width, lines)
+    assert len(found) <= lines
+    assert all(cell_len(line) <= width for line in found)
+
+
+@given(st.text("abc ", min_size=1, max_size=80), st.integers(12, 40), st.integers(1, 2))
+def test_the_extension_of_a_title_is_not_cut(stem: str, width: int, lines: int) -> None:
+    found = title_lines(hit(f"/p/x{stem}x.jpeg".encode()), width, lines)
+    assert found[-1].endswith(".jpeg")
     assert len(found) <= lines
     assert all(cell_len(line) <= width for line in found)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from rich.segment import Segment
 from textual.geometry import Region
 
 from imgret.terminal.probe import Graphics
@@ -27,17 +28,39 @@ async def test_the_theme_goes_from_dark_to_light_and_back(run: Run) -> None:
 async def test_without_colour_everything_is_grey(run: Run) -> None:
     async with run("red", colourless=True, graphics=Graphics.BLOCKS) as here:
         await here.until(lambda: len(here.app.images) > 3)
+        for theme in (themes.GREY_DARK, themes.GREY_LIGHT):
+            assert here.app.theme == theme.name
+            assert_grey(here.screen_lines)
+            await here.press("ctrl+t")
+            await here.pilot.pause()
+
+
+def assert_grey(lines: list[list[Segment]]) -> None:
+    for line in lines:
+        for segment in line:
+            for colour in (
+                segment.style and segment.style.color,
+                segment.style and segment.style.bgcolor,
+            ):
+                if colour and colour.triplet:
+                    assert len(set(colour.triplet)) == 1, (segment.text, colour)
+
+
+@pytest.mark.parametrize("is_light", [False, True])
+async def test_the_theme_is_that_of_the_terminal_until_the_user_chooses_one(run: Run, is_light: bool) -> None:
+    own, other = (themes.LIGHT, themes.DARK) if is_light else (themes.DARK, themes.LIGHT)
+    async with run(is_light=is_light) as here:
+        assert here.app.theme == own.name
+        await here.press("ctrl+o", "ctrl+t", "alt+p")
+    for terminal in (False, True):
+        async with run(is_light=terminal) as here:
+            assert here.app.theme == other.name
+            assert here.app.search.hit_list.is_grid
+    async with run(is_light=is_light) as here:
         await here.press("ctrl+t")
-        assert here.app.theme == themes.GREY.name
-        await here.pilot.pause()
-        for line in here.screen_lines:
-            for segment in line:
-                for colour in (
-                    segment.style and segment.style.color,
-                    segment.style and segment.style.bgcolor,
-                ):
-                    if colour and colour.triplet:
-                        assert len(set(colour.triplet)) == 1, (segment.text, colour)
+    for terminal in (False, True):
+        async with run(is_light=terminal) as here:
+            assert here.app.theme == (themes.LIGHT if terminal else themes.DARK).name
 
 
 async def test_the_preview_can_be_hidden(run: Run) -> None:

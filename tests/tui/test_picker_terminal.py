@@ -197,7 +197,7 @@ def test_a_signal_restores_the_terminal(start: Start, number: int, code: int) ->
 @pytest.mark.parametrize(
     "broken",
     [
-        "imgret_tui.widgets.photo_details.details_lines",
+        "imgret_tui.widgets.photo_details.details_rows",
         "imgret_tui.index_backend.IndexBackend.details",
         "imgret_tui.terminal_images.render_image",
     ],

@@ -55,6 +55,18 @@ async def test_filters_and_their_errors(run: Run) -> None:
         assert not here.app.search.query_error.display
 
 
+async def test_a_wrong_filter_replaces_the_reason_of_another_query(run: Run) -> None:
+    async with run() as here:
+        await here.type("in:nowhere")
+        assert "nowhere" in here.text("#empty")
+        await here.clear()
+        await here.until(lambda: here.names)
+        await here.type("in:nowhere ")
+        await here.type("after:nonsense ")
+        assert "nowhere" not in here.text("#empty")
+        assert here.text("#empty").startswith("after:nonsense is no date.")
+
+
 async def test_results_of_an_older_query_are_dropped(run: Run) -> None:
     async with run() as here:
         search = here.app.search
