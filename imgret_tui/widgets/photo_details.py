@@ -123,10 +123,10 @@ def _highlighted(text: str, words: frozenset[str]) -> Content:
 
 
 def _match_text(hit: Hit) -> str:
-    """The strength and the cosine; empty if nothing was sought."""
+    """The strength and the confidence that it stands for; empty if nothing was sought."""
     if not hit.strength:
         return ""
-    return hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")
+    return hit.strength + (f" ({hit.confidence:.2f})" if hit.confidence is not None else "")
 
 
 def _size_text(hit: Hit, details: PhotoDetails | None) -> str:

@@ -13,7 +13,7 @@ from imgret_tui.widgets.photo_details import DetailsRow, details_rows, fitted_li
 
 def test_all_details_of_a_photo() -> None:
     hit = Hit(
-        rank=1, content=1, path=b"/photos/a\x1b.jpg", score=1.0, cosine=0.5, strength="fair",
+        rank=1, content=1, path=b"/photos/a\x1b.jpg", score=1.0, cosine=0.5, confidence=0.62, strength="fair",
         shown={"caption": "a dog", "captions": ["a dog", "a puppy"], "objects": {"dog": 2}, "topics": ["diaries_&_daily_life"]},
         note="grandma's\ndog", taken_at=86400, width=640, height=480, online=False, why=("two dog",), other_paths=(b"/photos/copy.jpg",),
     )  # fmt: skip
@@ -28,7 +28,7 @@ def test_all_details_of_a_photo() -> None:
     assert [row.line.plain for row in details_rows(hit, known, "dog")] == [
         "a dog",
         "why     two dog",
-        "match   fair (0.500)",
+        "match   fair (0.62)",
         "note    grandma's dog",
         "also    a puppy",
         "objects 2 dogs",
