@@ -6,6 +6,7 @@ their first sentences from the table that `make reference` writes, and nothing e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Annotated, Any
@@ -60,6 +61,26 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "report": {"ignore_unknown_options": True},
     "note": {"allow_extra_args": True},
 }
+# Options of one letter: `-0k5` are three of them, `-hat` and `-rating:10` are words.
+_SHORT = re.compile(r"-(0*k?\d*|h)")
+
+
+class _QueryCommand(TyperCommand):
+    """A command with a query: of `-word`, no letter is an option."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Return a parser that takes `-word` as it is. Click's would take the `h` of `-hat` for the option -h."""
+        parser: Any = super().make_parser(ctx)
+        match_options = parser._match_short_opt
+
+        def match(argument: str, state: Any) -> None:
+            if _SHORT.fullmatch(argument):
+                match_options(argument, state)
+            else:
+                state.largs.append(argument)
+
+        parser._match_short_opt = match
+        return parser
 
 
 class _Commands(Mapping[str, Any]):
@@ -91,7 +112,9 @@ def _imported(name: str) -> Any:
             member.callback = bypass_typer(member.callback)
         alone.add_typer(found, name=name)
     else:
-        alone.command(name, epilog=_EPILOG, context_settings=_SETTINGS.get(name, {}))(bypass_typer(found))
+        settings = _SETTINGS.get(name, {})
+        kind = _QueryCommand if "ignore_unknown_options" in settings else None
+        alone.command(name, cls=kind, epilog=_EPILOG, context_settings=settings)(bypass_typer(found))
     return typer.main.get_group(alone).commands[name]
 
 

@@ -51,28 +51,32 @@ def photo_content(store: Store, settings: Settings, path: bytes) -> int:
     return content
 
 
-def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
-    """Have the vectors of new notes computed by the daemon, or here if that is fast; otherwise report that they are due."""
+def embed_now(here: Session, store: Store, contents: Collection[int], *, deleted: bool = False) -> None:
+    """Have the vectors of new notes computed by the daemon, or here if that is fast; otherwise report that they are due.
+
+    `deleted` says that a note was deleted: photos are found by its meaning until then.
+    """
     contents = set(contents)
     if not contents or not read_notes(here.settings):
         return
     state = daemon_state(here)
+    now, then = (
+        ("the note is deleted, and photos are found by its meaning", "until")
+        if deleted
+        else ("the note is found by its words now, and by its meaning", "after")
+    )
     try:
         if state is not None and "pid" in state:
             request(here.places.socket, "retry", {}, STATUS_SECONDS)
             if state.get("paused"):
-                console.message(
-                    "the note is found by its words now, and by its meaning when the daemon is resumed: `imgret resume`"
-                )
+                console.message(f"{now} {then} `imgret resume`: the daemon is paused")
             return
         left = _embedded_here(here, store, contents)
     except ImgretError as error:
-        console.message(f"the note is found by its words now, but not yet by its meaning: {error.advice}")
+        console.message(f"{now} {then} this is mended: {error.advice}")
         return
     if left:
-        console.message(
-            "the note is found by its words now, and by its meaning after the next `imgret index`"
-        )
+        console.message(f"{now} {then} the next `imgret index`")
 
 
 def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> int:

@@ -111,8 +111,10 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
             options[_VALUES[argument]] = int(given) if _VALUES[argument] == "limit" else given
         elif argument == "--":
             words += rest
-        elif argument.startswith("-") and (argument.startswith("--") or len(words) == 0):
-            return None  # an option of the full command line; a later -word is part of the query
+        elif argument.startswith("-") and (
+            argument.startswith(("--", "-k", "-0")) or argument == "-h" or len(words) == 0
+        ):
+            return None  # an option of the full command line, `-k5` too; a later -word is part of the query
         else:
             words.append(argument)
     params["text"] = text = " ".join(words)

@@ -115,8 +115,10 @@ def note(
             _edited(before or "") if edit else nullcontext(None if clear else text)
         )
         with edited as new:
-            write_notes(store, here.settings, [(content, new and inputs.clean_note(new))])
-        embed_now(here, store, [content])
+            after = inputs.clean_note(new or "").strip() or None
+            write_notes(store, here.settings, [(content, after)])
+        if after != before:
+            embed_now(here, store, [content], deleted=after is None)
 
 
 def _forget(store: Store, file: str) -> None:

@@ -151,12 +151,13 @@ class QueryScreen(SearchLayout):
     def show_query_error(self, message: QueryFailed) -> None:
         """Show what is wrong with the query; the last hits stay.
 
-        An error of the word that is being typed waits until the word is finished.
+        An error of the word that is being typed waits until the word is finished, except in place of another error.
         """
         if not self._tracker.accepts(message.number):
             return
         self._tracker.record_error()
-        if self._edited_at and is_half_typed(self.searched_text, message.error):
+        shown = self.query_error.display
+        if self._edited_at and not shown and is_half_typed(self.searched_text, message.error):
             self._error = message
         else:
             self._show_error(message.error)

@@ -72,6 +72,10 @@ def test_paths_best_first(query: Query) -> None:
         (["giraffe>=2"], ["a"]),
         (["giraffe:", "-tree"], ["c"]),
         (["--has", "date", "-zoo"], ["a"]),
+        (["-on:2019", "giraffe:"], ["c"]),
+        (["-keyword:0", "-h1", "-k1", "giraffe>=2"], ["a"]),
+        (["-k1", "giraffe>=2", "-kite", "-hat"], ["a"]),
+        (["giraffe:", "-on:2020", "-k5"], ["a"]),
     ],
 )
 def test_options_are_filters(query: Query, options: list[str], found: list[str]) -> None:
@@ -260,3 +264,10 @@ def test_a_terminal_gets_lines_for_people(quick: bool, store: Store) -> None:
     assert caption == "    a picture of two giraffes by a tree"
     assert why.startswith("    ")
     assert why.endswith("2019-06-08")
+
+
+def test_a_number_of_hits_behind_the_words_is_no_excluded_word(store: Store) -> None:
+    environ = {**os.environ, "IMGRET_INDEX": store.path}
+    command = [sys.executable, "-m", "imgret", "query", "--min-strength", "weak", "giraffe", "-k1", "-hat"]
+    found = subprocess.run(command, stdout=subprocess.PIPE, env=environ, check=True, cwd="/")
+    assert found.stdout.count(b"\n") == 1

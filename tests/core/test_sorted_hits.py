@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.photo import SORTS, Hit
-from imgret.search.rank import _sorted
+from imgret.search.describe_hits import in_order
 
 HITS = st.lists(st.tuples(st.none() | st.sampled_from([-5, 0, 7]), st.binary(min_size=1, max_size=3)))
 
@@ -34,7 +34,7 @@ def hit(rank: int, taken_at: int | None, path: bytes) -> Hit:
 @given(HITS, st.sampled_from(SORTS))
 def test_hits_are_sorted_and_none_is_lost(found: list[tuple[int | None, bytes]], sort: str) -> None:
     hits = [hit(rank, *each) for rank, each in enumerate(found)]
-    again = _sorted(hits, sort)
+    again = in_order(hits, sort)
     assert sorted(each.rank for each in again) == list(range(len(hits)))
     keys = {
         "score": lambda each: 0,

@@ -176,6 +176,12 @@ def test_a_note_that_waits_for_a_heavy_embedder_is_reported(library: Library) ->
     shown = library.shown("IMG_1.jpg")
     assert (shown["state"], "waiting for embed" in shown["reason"]) == ("pending", True)
     assert library.status()["pending"] == 1
+    assert imgret("note", library.photos / "IMG_1.jpg", "a giraffe").err == ""
+    done = imgret("note", library.photos / "IMG_1.jpg", "--clear")
+    assert (
+        done.err == "the note is deleted, and photos are found by its meaning until the next `imgret index`\n"
+    )
+    assert imgret("note", library.photos / "IMG_1.jpg", "--clear").err == ""
 
 
 def test_a_photo_that_was_moved_is_known_before_the_next_scan(cafe: Library, tmp_path: Path) -> None:

@@ -67,6 +67,15 @@ async def test_a_wrong_filter_replaces_the_reason_of_another_query(run: Run) -> 
         assert here.text("#empty").startswith("after:nonsense is no date.")
 
 
+async def test_an_error_is_replaced_by_that_of_the_query_as_it_is_now(run: Run) -> None:
+    async with run() as here:
+        await here.type("rating>=9 ")
+        await here.press("backspace", "backspace")
+        await here.until(lambda: "rating>= wants a value" in here.text("#query-error"))
+        await here.press("4")
+        await here.until(lambda: not here.app.search.query_error.display)
+
+
 async def test_results_of_an_older_query_are_dropped(run: Run) -> None:
     async with run() as here:
         search = here.app.search
