@@ -71,7 +71,9 @@ class _QueryCommand(TyperCommand):
     def make_parser(self, ctx: Any) -> Any:
         """Return a parser that takes `-word` as it is. Click's would take the `h` of `-hat` for the option -h."""
         parser: Any = super().make_parser(ctx)
-        match_options = parser._match_short_opt
+        match_options = getattr(parser, "_match_short_opt", None)
+        if match_options is None:  # another version of click: `--` before the query still works
+            return parser
 
         def match(argument: str, state: Any) -> None:
             if _SHORT.fullmatch(argument):
