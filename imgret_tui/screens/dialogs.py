@@ -14,14 +14,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret_tui.hit_texts import HOME, home_text
 from imgret_tui.keymap import Keymap
 from imgret_tui.search_backend import MOST_FAILED, FailedPhoto, WatchedFolder
-from imgret_tui.widgets.query_input import OrderedInput
+from imgret_tui.widgets.query_input import DialogInput
 
 _MAX_FAILED = 200  # shown
 
@@ -57,24 +57,25 @@ class HelpDialog(ModalScreen[None]):
 class NoteDialog(ModalScreen[str | None]):
     """Edits the note of one photo. Its result is the new text, or None if nothing shall change."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "Cancel", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "Cancel")]
 
     def __init__(self, hit: Hit) -> None:
         super().__init__()
         self._name = clean(os.path.basename(hit.path))
         self._shown = clean(" ".join((hit.note or "").split()))  # on one line, which not every note is
+        self._input = DialogInput(value=self._shown, select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """The name of the photo, the input, and what the keys do."""
         with Vertical(classes="dialog edit"):
             yield Static(f"Note about {self._name}", classes="title", markup=False)
-            yield OrderedInput(value=self._shown, select_on_focus=False)
+            yield self._input
             yield Static("enter saves, an empty note is deleted, esc cancels", classes="hint", markup=False)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def action_save(self) -> None:
         """Return the text; nothing if it was not edited, so that the note keeps its lines."""
-        event.stop()
-        self.dismiss(event.value.strip() if event.value != self._shown else None)
+        text = self._input.value
+        self.dismiss(text.strip() if text != self._shown else None)
 
     def action_cancel(self) -> None:
         """Return nothing."""

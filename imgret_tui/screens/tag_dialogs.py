@@ -9,12 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from imgret.errors import UsageError
 from imgret.own_tags import MOST_STARS, parsed, written
 from imgret.terminal.clean import clean
-from imgret_tui.widgets.query_input import OrderedInput
+from imgret_tui.widgets.query_input import DialogInput
 
 if TYPE_CHECKING:
     from imgret.own_tags import OwnTags
@@ -25,13 +25,16 @@ _MOST_SHOWN = 20  # keywords of the file
 class KeywordsDialog(ModalScreen[list[str] | None]):
     """Edits the user's keywords. Its result: all of them, or None if nothing shall change."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "Cancel", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "Cancel")]
 
     def __init__(self, whose: str, tags: OwnTags) -> None:
         """`whose`: the name of the photo, or how many; `tags`: what they have in common."""
         super().__init__()
         self._whose = whose
         self._tags = tags
+        self._input = DialogInput(
+            value=clean(written(tags.keywords)), placeholder="family, summer", select_on_focus=False
+        )
         self._hint = Static(
             "enter saves, commas separate keywords, esc cancels", classes="hint", markup=False
         )
@@ -40,23 +43,20 @@ class KeywordsDialog(ModalScreen[list[str] | None]):
         """The name of the photo, the input, the keywords of the file, and what the keys do."""
         with Vertical(classes="dialog edit"):
             yield Static(f"Keywords of {self._whose}", classes="title", markup=False)
-            yield OrderedInput(
-                value=clean(written(self._tags.keywords)), placeholder="family, summer", select_on_focus=False
-            )
+            yield self._input
             if self._tags.file_keywords:
                 shown = self._tags.file_keywords[:_MOST_SHOWN]
                 more = ", …" if len(shown) < len(self._tags.file_keywords) else ""
                 yield Static(f"in the file: {clean(', '.join(shown))}{more}", classes="hint", markup=False)
             yield self._hint
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def action_save(self) -> None:
         """Return the keywords, or say what is wrong with them."""
-        event.stop()
         unshown = {
             clean(label): label for label in self._tags.keywords
         }  # a keyword may have characters that are not shown
         try:
-            self.dismiss([unshown.get(label, label) for label in parsed(event.value)])
+            self.dismiss([unshown.get(label, label) for label in parsed(self._input.value)])
         except UsageError as error:
             self._hint.update(Content.styled(clean(str(error)), "$text-error"))
 

@@ -47,6 +47,12 @@ class OrderedInput(Input):
             event.stop().prevent_default()
 
 
+class DialogInput(OrderedInput):
+    """The input of a dialog, whose actions `save` and `cancel` it runs. As bindings, ctrl+c would overtake enter."""
+
+    actions = MappingProxyType({"enter": "save", "escape": "cancel", "ctrl+c": "cancel"})
+
+
 class QueryInput(OrderedInput):
     """The query. It always has the focus; the keys of the key map come before its own."""
 

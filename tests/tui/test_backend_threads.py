@@ -4,12 +4,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from textual.message import Message
 
-from imgret.errors import ImgretError, IndexBusy
+from imgret.errors import Exit, ImgretError, IndexBusy
 from imgret.photo import Tag
 from imgret.store.factory import open_store
 from imgret_tui.backend_threads import BackendThreads
+from imgret_tui.photo_actions import Outcome
 from imgret_tui.screens.dialogs import NoteDialog
 from imgret_tui.screens.photo_screen import PhotoScreen
 from imgret_tui.screens.tag_dialogs import KeywordsDialog
@@ -94,6 +96,27 @@ async def test_a_note_is_saved_although_the_picker_ends(run: Run, demo: Any) -> 
         threading.Timer(0.5, go.set).start()
     assert note_of(demo.index, path) == "words"
     assert here.app.unsaved == []
+
+
+@pytest.mark.parametrize(("opening", "dialog"), [("alt+n", NoteDialog), ("alt+k", KeywordsDialog)])
+async def test_ctrl_c_at_once_after_enter_leaves_the_picker_and_saves(
+    run: Run, demo: Any, opening: str, dialog: type
+) -> None:
+    async with run("a red circle") as here:
+        path = here.app.search.hit_list.current.path
+        await here.until(lambda: not here.app.search.photo_pane.is_waiting)
+        await here.press(opening)
+        await here.until(lambda: isinstance(here.app.screen, dialog))
+        here.press_without_waiting(*"words", "enter", "ctrl+c")
+        await here.until(lambda: here.app.return_value is not None)
+        assert here.app.return_value == Outcome(Exit.INTERRUPTED)
+    assert here.app.unsaved == []
+    with open_store(demo.index) as store:
+        content = store.photos.find(path).content
+        assert store.results.note(content) == ("words" if dialog is NoteDialog else None)
+        assert [tag.label for tag in store.results.imported_tags(content)] == (
+            [] if dialog is NoteDialog else ["words"]
+        )
 
 
 async def test_a_note_that_is_not_edited_keeps_its_lines(run: Run, demo: Any) -> None:
