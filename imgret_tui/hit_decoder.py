@@ -50,6 +50,8 @@ class _OwnKeys(Struct):
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
+# Prepare the types before threads begin, see `imgret.decode.decoder_handle`.
+_PREPARED = msgspec.json.Decoder(_Line), msgspec.json.Decoder(_OwnKeys)
 _OWN_KEYS = frozenset(_OwnKeys.__struct_fields__)
 
 

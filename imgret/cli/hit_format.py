@@ -33,7 +33,7 @@ class HitFormat:
             end = match.end()
             if match["wrong"]:
                 raise UsageError(
-                    f"--format {text}: the brace at character {match.start() + 1} has no partner",
+                    f"--format {text}: the brace at character {match.start() + 1} is not that of a field",
                     "Write '{path}\\t{caption}', and {{ or }} for a brace itself.",
                 )
             if match["field"]:

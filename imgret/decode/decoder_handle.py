@@ -19,6 +19,8 @@ from imgret.photo import Facts, Metadata
 
 _HASH_BYTES = 32
 _LONGEST_REPLY = 4 << 20  # bytes; metadata has at most 220,000 characters
+# Made before the threads of the pool begin: if two prepare a type that has others inside at once, msgspec 0.22 crashes.
+_REPLY = msgspec.msgpack.Decoder(WorkerReply)
 
 
 class Decoded(Struct, frozen=True, eq=False):
@@ -94,7 +96,7 @@ class Worker:
         pixels = np.empty(pixels_length, np.uint8)
         self._process.read(pixels.data)
         try:
-            reply = msgspec.msgpack.decode(packed, type=WorkerReply)
+            reply = _REPLY.decode(packed)
         except msgspec.MsgspecError:
             raise ProcessLost(late=False) from None
         sizes = (_HASH_BYTES, LOOK_BYTES) if pixels_length else (0, 0)

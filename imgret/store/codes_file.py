@@ -66,6 +66,9 @@ class _Header(Struct, frozen=True):
     arrays: list[_Entry]
 
 
+_HEADER = msgspec.json.Decoder(_Header)  # made before threads begin, see `imgret.decode.decoder_handle`
+
+
 def write(path: str, about: Struct, columns: Sequence[Column], stopped: Callable[[], bool]) -> str:
     """Write the complete file under a temporary name, and return that. `os.replace` it to `path` to publish it.
 
@@ -216,7 +219,7 @@ class CodesFile:
         if _hash(data) != expected:
             raise Unfit("its header is damaged")
         try:
-            header = msgspec.json.decode(data, type=_Header)
+            header = _HEADER.decode(data)
         except msgspec.MsgspecError as error:
             raise Unfit(f"its header does not fit: {error}") from None
         for entry in header.arrays:

@@ -27,6 +27,7 @@ class NarrowDialog(ModalScreen[str | None]):
         Binding("escape,f5,q,ctrl+c,ctrl+g", "close", "Close", priority=True),
         Binding("down,j,ctrl+j,ctrl+n", "move(1)", "Down", priority=True),
         Binding("up,k,ctrl+k,ctrl+p", "move(-1)", "Up", priority=True),
+        Binding("enter", "choose", "Choose", priority=True),  # as the list's own, ctrl+c would overtake it
     ]
 
     def __init__(self, facets: Sequence[Facet]) -> None:
@@ -60,6 +61,13 @@ class NarrowDialog(ModalScreen[str | None]):
         """Move down (1) or up (-1)."""
         for options in self.query(OptionList):
             options.action_cursor_down() if direction > 0 else options.action_cursor_up()
+
+    def action_choose(self) -> None:
+        """Return the filter of the facet under the cursor."""
+        for options in self.query(OptionList):
+            if options.highlighted is not None:
+                chosen = options.get_option_at_index(options.highlighted)
+                self.dismiss(self._facets[int(chosen.id or 0)].filter)
 
     def action_close(self) -> None:
         """Return nothing."""

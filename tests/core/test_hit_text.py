@@ -166,6 +166,12 @@ def test_a_form_in_a_terminal_has_no_control_characters() -> None:
     assert HitFormat("{caption}").line(HIT | {"caption": "a\nb"}, PATH, for_terminal=False) == "a�b".encode()
 
 
+def test_braces_around_no_name_are_no_field() -> None:
+    for text in ("{path} {}", "{path} {score:.2f}", "{path} {"):
+        with pytest.raises(UsageError, match="the brace at character 8 is not that of a field"):
+            HitFormat(text)
+
+
 @pytest.mark.parametrize("text", ["", "png", "{", "}", "{path", "{pa th}", "{{path}}"])
 def test_a_form_without_fields_or_with_lone_braces_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

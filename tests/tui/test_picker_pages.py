@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from imgret.errors import Exit
+from imgret_tui.photo_actions import Outcome
 from imgret_tui.screens.narrow_dialog import NarrowDialog
 from imgret_tui.screens.photo_screen import PhotoScreen
 
@@ -39,6 +41,15 @@ async def test_a_facet_becomes_a_filter(run: Run) -> None:
         await here.until(lambda: here.app.search.searched_text == facet.filter)
         await here.settled()
         assert len(here.names) == facet.count
+
+
+async def test_ctrl_c_at_once_after_enter_chooses_no_photo(run: Run) -> None:
+    async with run() as here:
+        await here.press("f5")
+        await here.until(lambda: isinstance(here.app.screen, NarrowDialog))
+        here.press_without_waiting("enter", "ctrl+c")
+        await here.until(lambda: here.app.return_value is not None)
+        assert here.app.return_value == Outcome(Exit.INTERRUPTED)
 
 
 async def test_the_layout_is_remembered(run: Run) -> None:
