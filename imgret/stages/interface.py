@@ -7,7 +7,9 @@ module with an instance of a subclass of `Stage`, called `STAGE`; all other code
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -265,4 +267,14 @@ class Stage:
 
     def decode(self, payload: str | bytes) -> Any:
         """Decode a payload from JSON."""
-        return msgspec.json.decode(payload, type=self.payload)
+        return _decoder(self.payload).decode(payload)
+
+
+_preparing = threading.Lock()
+
+
+@cache
+def _decoder(payload: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a type of payloads. One thread at a time: see `imgret.decode.decoder_handle`."""
+    with _preparing:
+        return msgspec.json.Decoder(payload)
