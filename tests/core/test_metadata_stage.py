@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret import stage_results
+from imgret.errors import QueryError
 from imgret.photo import Face, Metadata, ModelIdentity, PhotoDate, Tag
 from imgret.search.parse import having, parse
 from imgret.stages.interface import Result
@@ -121,10 +122,14 @@ def test_a_filter_given_as_an_option() -> None:
 
 
 @given(st.text(max_size=30))
-def test_any_value_of_a_rating_is_read(value: str) -> None:
+def test_any_value_of_a_rating_is_read_or_refused(value: str) -> None:
     quoted = value.replace('"', "").strip()
-    if quoted:
-        assert len(parse(f'rating:"{quoted}"', NOW, kinds=KINDS).clauses) <= 1
+    try:
+        (clause,) = parse(f'rating:"{quoted}"', NOW, kinds=KINDS).clauses
+    except QueryError as error:
+        assert "rating" in str(error)
+    else:
+        assert isinstance(clause.filter, Rated | Tagged)
 
 
 def test_words_of_metadata_are_found(store: Store, add: Callable[..., int]) -> None:

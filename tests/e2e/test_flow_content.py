@@ -189,7 +189,7 @@ def test_status_names_a_note_of_a_photo_that_was_replaced(library: Library) -> N
     assert "\x1b" not in shown
     assert "`imgret note --forget FILE`" in shown
     shown = imgret("note", path)
-    assert (shown.code, shown.out, "an earlier photo" in shown.err) == (1, b"", True)
+    assert (shown.code, shown.out, "replaced or deleted" in shown.err) == (1, b"", True)
     assert imgret("note", path, "mine").code == 0
     assert library.status()["lost_notes"] == []
     assert imgret("note", path, "--clear").code == 0
