@@ -48,6 +48,7 @@ class Disk:
         self.faults = faults
         self.high = 1 << 63 if high_inodes else 0
         self.paths, self.nodes = {1: source}, {source: 1}
+        self.lock = threading.Lock()
         self.fuse = os.open("/dev/fuse", os.O_RDWR)
         options = f"fd={self.fuse},rootmode=40755,user_id=0,group_id=0,allow_other".encode()
         libc = ctypes.CDLL(None, use_errno=True)
@@ -89,8 +90,9 @@ class Disk:
         if operation == LOOKUP:
             path = os.path.join(path, os.fsdecode(body.rstrip(b"\0")))
             attributes = self.attributes(path)
-            node = self.nodes.setdefault(path, len(self.nodes) + 1)
-            self.paths[node] = path
+            with self.lock:  # two lookups at once would give two paths one number
+                node = self.nodes.setdefault(path, len(self.nodes) + 1)
+                self.paths[node] = path
             return struct.pack("<QQQQII", node, 0, 0, 0, 0, 0) + attributes
         if operation == GETATTR:
             return struct.pack("<QII", 0, 0, 0) + self.attributes(path)
