@@ -152,8 +152,11 @@ def _results(content: int) -> Iterator[tuple[str, Result]]:
 
 
 def _save(store: Store, batch: Sequence[tuple[Outcome, InFlight]], size: int) -> None:
-    """Save a batch in one transaction, `size` photos at a time."""
+    """Save a batch in one transaction, `size` photos at a time: as describing does, where that is the whole batch."""
     saver = BatchSaver(store, Settings(), dict.fromkeys(STAGES, MODEL), STAGES, lambda: None)
+    if size == len(batch):
+        saver.save(batch)
+        return
     with store.writing():
         for start in range(0, len(batch), size):
             saver.save(batch[start : start + size])

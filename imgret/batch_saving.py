@@ -1,4 +1,4 @@
-"""Saves what was found in a batch of photos, within one transaction of the caller.
+"""Saves what was found in a batch of photos in one transaction.
 
 Each step is done for all photos before the next one: what a step reads of all photos, a server reads with one statement,
 and what it writes, with one for each table. No step of a photo depends on a later step of another photo.
@@ -77,10 +77,10 @@ class BatchSaver:
         self._order_again = order_again
 
     def save(self, batch: Sequence[tuple[Outcome, InFlight]]) -> list[bool]:
-        """Save the results of each photo. Return for each whether nothing of it is left to do in this run.
+        """Save the results of each photo in one transaction. Return for each whether nothing of it is left to do in this run."""
+        return self._store.changing([outcome.key for outcome, _ in batch], lambda: self._save(batch))
 
-        Call it within `Store.writing()`.
-        """
+    def _save(self, batch: Sequence[tuple[Outcome, InFlight]]) -> list[bool]:
         self._vanished = None
         self._store.expect([outcome.key for outcome, _ in batch])
         photos = [self._save_facts(outcome, before) for outcome, before in batch]

@@ -189,17 +189,16 @@ class Ingest:
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
         failing = any(outcome.failures for outcome in batch)
         offline = disks.offline_folders(self._store) if failing else []
-        with self._store.writing():
-            saved = []
-            for outcome in batch:
-                path = self._path(outcome.key)
-                if outcome.failures and disks.is_inside(path, offline):
-                    continue  # its disk went offline: not a failure of the photo, which is tried in the next run
-                if any(isinstance(error, FileChanged) for error in outcome.failures.values()):
-                    self._try_other_path(outcome.key, path)
-                    continue
-                saved.append(outcome)
-            complete = self._saver.save([(outcome, self._in_flight[outcome.key]) for outcome in saved])
+        saved: list[Outcome] = []
+        changed: list[Outcome] = []
+        for outcome in batch:
+            if outcome.failures and disks.is_inside(self._path(outcome.key), offline):
+                continue  # its disk went offline: not a failure of the photo, which is tried in the next run
+            different = any(isinstance(error, FileChanged) for error in outcome.failures.values())
+            (changed if different else saved).append(outcome)
+        complete = self._saver.save([(outcome, self._in_flight[outcome.key]) for outcome in saved])
+        for outcome in changed:
+            self._try_other_path(outcome.key, self._path(outcome.key))
         for outcome in batch:  # only after the commit, because a failed batch is saved one by one
             self._in_flight.pop(outcome.key, None)
         failed = sum(bool(outcome.failures) for outcome in saved)

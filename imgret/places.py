@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from imgret.configured_index import SERVERS, configured_index, index_place
 
-__all__ = ["Places", "index_place", "is_server", "places"]
+__all__ = ["Places", "index_place", "is_server", "places", "state_file"]
 
 
 class Places(Struct, frozen=True):
@@ -58,6 +58,14 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
 def is_server(place: str) -> bool:
     """Return whether the place of an index is the address of a PostgreSQL database."""
     return place.startswith(SERVERS)
+
+
+def state_file(server: str, suffix: str) -> str:
+    """Return the path of a file in which this user and host keep something about the index on a server, at this address."""
+    from hashlib import blake2b  # a search by socket needs none
+
+    name = blake2b(server.encode(), digest_size=8).hexdigest()
+    return os.path.join(places().state, f"postgresql-{name}{suffix}")
 
 
 def _home_of_user() -> str:

@@ -42,7 +42,7 @@ def add(store: Store, numbers: Any) -> None:
             store.vectors.save(content, IMAGES, {"image": image}, IMAGE, SpaceTraits("image", 1.0))
 
 
-def filled(path: Path) -> Store:
+def filled(path: Path | str) -> Store:
     store = open_store(str(path))
     add(store, range(1, PHOTOS + 1))
     store.vectors.rebuild()

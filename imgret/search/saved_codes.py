@@ -5,8 +5,8 @@ the index get when the file is written. An index with the mark is that one, at a
 So it has the vectors of the file, but for those that were removed; newer ones have larger ids. A file that does not
 fit is ignored. It has only what can be computed from the index.
 
-For an index on a server there is no file: each host would need a mark of its own there, and a file could be kept for
-a database that is gone.
+For an index on a server, each user and host has its own files, in its state folder, and its own marks in the database. Only
+the daemon reads them: searches without it use the HNSW index of the server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity
-from imgret.places import is_server
+from imgret.places import is_server, state_file
 from imgret.search.score_baseline import Sample, views_of
 from imgret.search.view_blend import ViewBlend
 from imgret.store.coded_rows import LEADING, CodedRows, with_space
@@ -70,9 +70,14 @@ class LoadedSpace(NamedTuple):
     filed: int | None  # rows of the file; None if there is none
 
 
-def path_of(index: str, stage: str) -> str | None:
-    """Return where the codes of a stage are kept; None for an index on a server."""
-    return None if is_server(index) else f"{index}.{stage}.codes"
+def path_of(index: str, stage: str) -> str:
+    """Return where the codes of a stage are kept."""
+    return f"{_beginning(index)}.{stage}.codes"
+
+
+def _beginning(index: str) -> str:
+    """Return how the paths of all files for an index begin."""
+    return state_file(index, "") if is_server(index) else index
 
 
 def load(store: Store, space: Space) -> LoadedSpace | None:
@@ -87,7 +92,7 @@ def attach(store: Store, space: Space) -> LoadedSpace | None:
 
 def _opened(store: Store, space: Space, *, in_memory: bool) -> LoadedSpace | None:
     path = path_of(store.path, space.stage)
-    if path is None or (not in_memory and not os.path.exists(path)):
+    if not in_memory and (is_server(store.path) or not os.path.exists(path)):
         return None
     try:
         with contextlib.ExitStack() as opened, store.reading():
@@ -146,14 +151,14 @@ def _fitting(store: Store, space: Space, file: CodesFile, *, in_memory: bool) ->
 
 
 def save(store: Store, loaded: LoadedSpace, stopped: Callable[[], bool]) -> bool:
-    """Write the codes of a space beside the index. For the one process that may write.
+    """Write the codes of a space. For the one process that may write.
 
     -> whether they were written: not when `stopped` returns True, and not where there are no codes or the index cannot be
     written. Raises OSError and ImgretError; the file that was there stays then, or there is none.
     """
     space, held = loaded.memory.space, loaded.memory.coded()
     path = path_of(store.path, space.stage)
-    if path is None or held is None or not isinstance(held.rows.codes, HeldCodes) or not store.writable:
+    if held is None or not isinstance(held.rows.codes, HeldCodes) or not store.writable:
         return False
     mark = os.urandom(16).hex()
     about, columns = _contents(mark, loaded, held, held.rows.codes.all())
@@ -226,9 +231,7 @@ def _ordered(rows: NDArray[Any], order: NDArray[np.int64], part: slice) -> NDArr
 
 def remove_unfit(store: Store) -> None:
     """Delete files that fit no space of this index, and incomplete ones. For the one process that may write."""
-    if is_server(store.path):
-        return
-    folder, name = os.path.split(store.path)
+    folder, name = os.path.split(_beginning(store.path))
     stages = {space.stage for space in store.vectors.active_spaces()}
     for each in os.listdir(folder or "."):
         stage = each.removeprefix(f"{name}.").removesuffix(SUFFIX).removesuffix(".codes")

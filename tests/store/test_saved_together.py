@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
@@ -113,44 +115,81 @@ def _whole(store: Store, contents: list[int]) -> object:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(photos, steps), min_size=20, max_size=60), st.booleans())
+@given(
+    st.lists(st.tuples(photos, steps), min_size=20, max_size=60),
+    st.booleans(),
+    st.sampled_from(["all", "these"]),
+)
 def test_a_batch_equals_its_photos_one_by_one(
-    engine: Engine, done: list[tuple[int, Step]], expected: bool
+    engine: Engine, done: list[tuple[int, Step]], expected: bool, locked: str
 ) -> None:
+    def do(store: Store, contents: list[int]) -> None:
+        if expected:
+            store.expect(contents)
+        for number, step in done:
+            step(store, contents[number])
+
     found = []
     for together in (True, False):
         with engine.empty() as store:
             contents = [put(store, b"/photos/%d.jpg" % number, str(number)) for number in range(3)]
             for content in contents:
                 store.work.queue(content, STAGES)
-            if together:
+            if together and locked == "these":
+                store.changing(contents, partial(do, store, contents))
+            elif together:
                 with store.writing():
-                    if expected:
-                        store.expect(contents)
-                    for number, step in done:
-                        step(store, contents[number])
+                    do(store, contents)
             else:
-                for number, step in done:
-                    step(store, contents[number])
+                do(store, contents)
             found.append(_whole(store, contents))
     assert found[0] == found[1]
 
 
-def test_a_batch_that_is_undone_leaves_nothing(store: Store) -> None:
+@pytest.mark.parametrize("locked", ["all", "these"])
+def test_a_batch_that_is_undone_leaves_nothing(store: Store, locked: str) -> None:
     content = put(store, b"/photos/a.jpg")
     store.work.queue(content, [CAPTION])
     before = _read(store, content)
-    try:
-        with store.writing():
-            store.expect([content])
-            save_caption(store, content, "a dog")
-            save_vectors(store, content, passage=unit(1, 2, 3))
-            store.contents.save_facts(content, Facts("PNG", 4, 3), b"p" * 32)
-            store.work.done(content, [CAPTION])
-            raise KeyError
-    except KeyError:
-        pass
+
+    def fail() -> None:
+        store.expect([content])
+        save_caption(store, content, "a dog")
+        save_vectors(store, content, passage=unit(1, 2, 3))
+        store.contents.save_facts(content, Facts("PNG", 4, 3), b"p" * 32)
+        store.work.done(content, [CAPTION])
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        if locked == "these":
+            store.changing([content], fail)
+        else:
+            with store.writing():
+                fail()
     assert _read(store, content) == before
     save_topics(store, content, ["art"])  # and nothing of it comes later
     assert caption_of(store, content) is None
     assert set(store.work.of(content)) == {CAPTION}
+
+
+def test_what_a_change_returns_and_has_saved(store: Store, second: Store) -> None:
+    content, other = put(store, b"/photos/a.jpg", "a"), put(store, b"/photos/b.jpg", "b")
+
+    def job() -> str:
+        save_caption(store, content, "a dog")
+        store.work.queue(content, [TOPICS])
+        assert caption_of(store, content) == "a dog"
+        assert set(store.work.of(content)) == {TOPICS}
+        return "done"
+
+    assert store.changing([content], job) == "done"
+    assert caption_of(second, content) == "a dog"
+    assert set(second.work.of(content)) == {TOPICS}
+    # More than the given contents: an engine may have to begin again.
+    assert store.changing([content], lambda: store.results.write_note(other, "a note")) == [other]
+    assert second.results.note(other) == "a note"
+    # Inside a transaction it is a part of it.
+    with pytest.raises(KeyError), store.writing():
+        store.changing([content], lambda: save_caption(store, content, "a cat"))
+        raise KeyError
+    assert caption_of(second, content) == "a dog"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from imgret.errors import ImgretError
     from imgret.store.interface.descriptions import Notes, Results
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
     from imgret.store.interface.work_queue import Failures, Work, Workers
     from imgret.store.table_rows import Row, Table
+
+
+T = TypeVar("T")
 
 
 class Transfer(Protocol):
@@ -145,6 +148,14 @@ class Store(Protocol):
         Inside another `writing()` it joins that transaction: an exception that is caught there undoes nothing.
         `durable`: the changes survive a power failure right after the end. For what a user wrote; has an effect
         on the outermost transaction alone. What the context manager yields belongs to the engine.
+        """
+        ...
+
+    def changing(self, contents: Collection[int], job: Callable[[], T]) -> T:
+        """Do `job` in a transaction that changes only what belongs to these contents. -> what it returns.
+
+        As in `writing()`, but an engine may let it run beside others of the kind with other contents: what `job` reads
+        of these contents, no other changes meanwhile. It may undo `job` and do it again: `job` changes nothing but the store.
         """
         ...
 

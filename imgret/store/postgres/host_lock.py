@@ -7,10 +7,9 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 
 from imgret.errors import ReadOnly
-from imgret.places import places
+from imgret.places import state_file
 from imgret.store import file_lock
 
 
@@ -19,7 +18,7 @@ def writer_lock(
     place: str, *, wait: float = 0.0, waiting: Callable[[str], None] | None = None
 ) -> Iterator[None]:
     """Hold the lock for indexing into `place` from here; see `file_lock.held`."""
-    path = _path(place, "lock")
+    path = state_file(place, ".lock")
     try:
         fd = file_lock.opened(path)
     except OSError as error:
@@ -30,7 +29,7 @@ def writer_lock(
 
 def worker_name(place: str) -> str:
     """Return the name of this user and host among those that describe the library: random, and the same ever after."""
-    path = _path(place, "worker")
+    path = state_file(place, ".worker")
     try:
         fd = file_lock.opened(path)
     except OSError as error:
@@ -50,12 +49,6 @@ def worker_name(place: str) -> str:
 
 def _name_in(fd: int) -> str:
     return os.pread(fd, 64, 0).decode("ascii", "replace").strip()
-
-
-def _path(place: str, suffix: str) -> str:
-    return os.path.join(
-        places().state, f"postgresql-{blake2b(place.encode(), digest_size=8).hexdigest()}.{suffix}"
-    )
 
 
 def _refused(path: str, error: OSError) -> ReadOnly:

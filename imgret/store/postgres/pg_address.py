@@ -79,18 +79,19 @@ def _array(values: list[Any]) -> Any:
     if types == {int, NoneType}:
         return pg_arrays.Integers(values)
     if types in ({str}, {str, NoneType}):
-        return pg_arrays.Texts([None if text is None else _storable(text) for text in values])
+        return pg_arrays.Texts([None if text is None else storable(text) for text in values])
     return values
 
 
 class _Text(StrBinaryDumper):
-    """Text as PostgreSQL can store it: NUL and what UTF-8 cannot encode become U+FFFD."""
+    """Sends texts as they are stored."""
 
     def dump(self, obj: str) -> Any:
-        return super().dump(_storable(obj))
+        return super().dump(storable(obj))
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return a text as it is stored: NUL and what UTF-8 cannot encode become U+FFFD."""
     return encodable(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

@@ -38,6 +38,15 @@ ONLINE_EACH = (
 _IN_FLIGHT = (
     "EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0 OFFSET 0)"
 )
+_HERE = f"NOT {_IN_FLIGHT} AND {ONLINE_EACH}"
+_ORDER = "request DESC, date DESC, content DESC"
+# The first rows of each stage, in one round trip.
+_NEXT = (
+    "SELECT request, date, content FROM unnest(%s::text[]) AS wanted (stage), LATERAL ("
+    "SELECT request, date, content FROM work WHERE claim = 0 AND stage = wanted.stage"
+    " AND (request, date, content) < (%s, %s, %s) AND request >= %s AND content <= %s"
+    f" AND {DUE} AND attempts < {MAX_ATTEMPTS}{{}} ORDER BY {_ORDER} LIMIT %s) AS next"
+)
 
 
 def due(now: int) -> tuple[int, int]:
@@ -136,17 +145,18 @@ def _next_positions(
     after: Position | None,
     last: int | None,
 ) -> list[Position]:
-    """Return the first `limit` positions of claimable contents of a request, of which others may be claiming some."""
+    """Return up to `limit` positions of claimable contents of a request, of which others may be claiming some; none at the end."""
     lowest = FAILED if request is None or request == BACKLOG else request
     before = after or (_LARGEST if request is None else request, _LARGEST, _LARGEST)
-    rows: Any = db.execute(  # all stages in one round trip
-        "SELECT request, date, content FROM unnest(%s::text[]) AS wanted (stage), LATERAL ("
-        "SELECT request, date, content FROM work WHERE claim = 0 AND stage = wanted.stage"
-        " AND (request, date, content) < (%s, %s, %s) AND request >= %s AND content <= %s"
-        f" AND {DUE} AND attempts < {MAX_ATTEMPTS}"
-        f" AND NOT {_IN_FLIGHT} AND {ONLINE_EACH} ORDER BY request DESC, date DESC, content DESC LIMIT %s) AS next",
-        (list(stages), *before, lowest, _LARGEST if last is None else last, *due(now), limit),
-    )
+    most = _LARGEST if last is None else last
+    values = (list(stages), *before, lowest, most, *due(now), limit)
+    # Whether a content is in flight or away takes most of the time, so it is found out once for the stages of a content:
+    # of the first contents, or, where that leaves none, of all.
+    rows: Any = db.execute(
+        f"SELECT request, date, content FROM (SELECT * FROM (SELECT DISTINCT ON (content) * FROM ({_NEXT.format('')}) AS each"
+        f" ORDER BY content, request DESC, date DESC) AS one ORDER BY {_ORDER} LIMIT %s) AS work WHERE {_HERE}",
+        (*values, limit),
+    ).fetchall() or db.execute(_NEXT.format(f" AND {_HERE}"), values)
     found = {Position(*row) for row in rows}
     # The stages of a content can have several positions: it is claimed once, at the first of them.
     first: dict[int, Position] = {}

@@ -1,57 +1,47 @@
-"""A connection to a library: transactions, snapshots, settings, and a new connection after the server was away.
+"""A connection to a library: transactions, snapshots, queries and settings.
 
-Transactions that write take an advisory lock of the library first, so they come one after the other, also those of
-other hosts. Ids and the counter `change` therefore grow in the order of commits. Claims of work are the exception: they
-add no rows, and nobody reads them in the order of commits, so they only lock the rows that they change (`claiming`).
+Transactions of `writing()` come one after the other, also those of other hosts. Those of `changing()` run beside each
+other: each locks the contents that it changes, and waits for its turn only before it writes what all share: tokens and
+their counts, vectors, the queue, counters (`in_order`). Ids and the counter `change` therefore grow in the order of commits.
+Claims of work add no rows, and nobody reads them in the order of commits, so they only lock the rows that they change
+(`claiming`).
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg.pq import ConnStatus, TransactionStatus
 
-from imgret.errors import ImgretError, IndexProblem
-from imgret.store.postgres import pg_address, pg_migrate, pg_settings
+from imgret.store.postgres import pg_address, pg_settings
 from imgret.store.postgres.pg_address import Database
-from imgret.store.postgres.pg_begin import CLAIMING, begin_sql, check_version
+from imgret.store.postgres.pg_begin import CLAIMING, check_version
 from imgret.store.postgres.pg_errors import translated_errors
-from imgret.store.postgres.pg_pending import Pending
+from imgret.store.postgres.pg_session import Session
 from imgret.store.read_ahead import ReadAhead
+
+T = TypeVar("T")
 
 TOGETHER = 200  # contents that are read at once: a round trip costs more than rows that are not needed
 
 
-class Connection:
+class _NotAlone(Exception):
+    """A transaction of `changing()` must do what only one of `writing()` may."""
+
+
+class Connection(Session):
     """An open library. The classes of the other modules in this package take one as their first argument."""
 
     def __init__(self, place: str, *, create: bool = True) -> None:
-        """Connect to `place` and migrate it if necessary. Raises IndexProblem for a missing library without `create`."""
-        self.path = place
-        self.refusal: ImgretError | None = None
+        """See `Session`."""
         self._commits = 0  # of this connection
-        self._closed = False
-        self._begun = 0  # transactions
-        self.pending = Pending()
-        self._ahead = ReadAhead(self.rows, TOGETHER)
+        self._beside = False  # this transaction runs beside others
+        self._ordered = False  # it has waited for its turn
+        self._ahead = ReadAhead(self.fixed_rows, TOGETHER)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
-        with translated_errors(place):
-            self.db = self._connected()
-            try:
-                self.refusal = pg_migrate.prepare(self.db, place, create=create)
-                self._lock = begin_sql(self.db)
-            except BaseException:
-                self.db.close()
-                raise
-
-    @property
-    def writable(self) -> bool:
-        """Return whether the library can be written; if not, `refusal` is the reason."""
-        return self.refusal is None
+        super().__init__(place, create=create)
 
     def at_commit(self, flush: Callable[[], None], forget: Callable[[], None]) -> None:
         """Call `flush` before the commit of each transaction that writes, and `forget` where it is undone, even by the commit."""
@@ -78,24 +68,61 @@ class Connection:
             if self.in_transaction:
                 yield self.db
                 return
-            if self.refusal is not None:
-                raise self.refusal
-            begun = self._first(self._lock % (b"on" if durable else b"off"))
-            try:
-                check_version(begun, self.path)
+            with self._writing(self._locks.writing(durable=durable)):
                 yield self.db
-                self.pending.write(self.db)
+
+    def changing(self, contents: Collection[int], job: Callable[[], T]) -> T:
+        """See `interface.store.Store`. Where `job` must be alone, it is called again, in a transaction of `writing()`."""
+        if not self.in_transaction:
+            self._ordered = False
+            try:
+                with translated_errors(self.path), self._writing(self._locks.changing(contents)):
+                    self._beside = True
+                    return job()
+            except _NotAlone:
+                pass
+            finally:
+                self._beside = False
+        with self.writing():
+            return job()
+
+    def in_order(self) -> None:
+        """Wait until no other transaction of `changing()` writes what all share, before this one does."""
+        if self._beside and not self._ordered:
+            self._simple(self._locks.in_order)
+            self._ordered = True
+
+    @contextlib.contextmanager
+    def changing_queue(self) -> Iterator[Database]:
+        """Join `writing()` to change, by `Database.query`, the queue of contents that `changing()` was given."""
+        with self.writing() as db:
+            self.in_order()
+            self._write_pending()
+            self._ahead.forget()
+            yield db
+
+    @contextlib.contextmanager
+    def _writing(self, begin: bytes) -> Iterator[None]:
+        """Run a write transaction, which begins with these statements."""
+        if self.refusal is not None:
+            raise self.refusal
+        begun = self._first(begin)
+        try:
+            check_version(begun, self.path)
+            yield
+            with self._one_round_trip() if self.pending.contents else contextlib.nullcontext():
+                self.pending.write(self.db, last=True)
                 for flush, _ in self._flushes:
                     flush()
-                self._commit()
-            except BaseException:
-                self.pending.forget()
-                for _, forget in self._flushes:
-                    forget()
-                self._end(b"ROLLBACK")
-                raise
-            finally:
-                self._ahead.expect(())
+            self._commit()
+        except BaseException:
+            self.pending.forget()
+            for _, forget in self._flushes:
+                forget()
+            self._end(b"ROLLBACK")
+            raise
+        finally:
+            self._ahead.expect(())
 
     @contextlib.contextmanager
     def claiming(self) -> Iterator[Database]:
@@ -154,7 +181,11 @@ class Connection:
     def rows_of(self, sql: str, content: int, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a content; see `ReadAhead.rows`."""
         if content in self.pending.contents:
-            self.pending.write(self.db)
+            self._write_pending()
+        return self.rows_before(sql, content, values)
+
+    def rows_before(self, sql: str, content: int, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a content without what the transaction has still to write."""
         with translated_errors(self.path):
             return self._ahead.rows(sql, content, values)
 
@@ -162,10 +193,12 @@ class Connection:
         """Return the rows of a query; see `ReadAhead.once`."""
         return self._ahead.once(sql)
 
-    def fixed_rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def fixed_rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query that what the transaction has still to write does not concern."""
         with translated_errors(self.path):
-            return self.db.query(sql).fetchall() if self.in_transaction else list(self.rows(sql))
+            return (
+                self.db.query(sql, values).fetchall() if self.in_transaction else list(self.rows(sql, values))
+            )
 
     def number(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Return the first number of the first row; 0 if there is none."""
@@ -175,7 +208,7 @@ class Connection:
     def setting(self, key: str) -> str | None:
         """Return the value of a setting stored in the library; None if it is not set."""
         row = self.row(*pg_settings.read_sql(key))
-        return str(row[0]) if row and (row[0] or key not in pg_settings.OF_WORKER) else None
+        return str(row[0]) if row and (row[0] or not pg_settings.of_worker(key)) else None
 
     def remember(self, key: str, value: str | None) -> None:
         """Store a setting in the library; `None` deletes it."""
@@ -206,26 +239,13 @@ class Connection:
         )
         return [f"the index {name} is not complete" for (name,) in rows]
 
-    def close(self) -> None:
-        """Close the connection; closing it again has no effect."""
-        self._closed = True
-        self.db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _query(self, sql: str, values: Sequence[Any] | dict[str, Any]) -> pg_address.Cursor:
         """Execute a query; outside a transaction once more if the connection turns out to be lost."""
         outside = not self.in_transaction
         if outside:
             self._connect_again_if_lost()
         else:
-            self.pending.write(self.db)
+            self._write_pending()
         try:
             return self.db.query(sql, values)
         except psycopg.OperationalError:
@@ -234,39 +254,21 @@ class Connection:
         self._connect_again_if_lost()
         return self.db.query(sql, values)
 
-    def _first(self, sql: bytes) -> psycopg.Cursor[Any]:
-        """Begin a transaction, and return the results; once more if the connection turns out to be lost."""
-        self._begun += 1
-        self._connect_again_if_lost()
-        try:
-            return self._simple(sql)
-        except psycopg.OperationalError:
-            if not self.db.closed:
-                self._end(b"ROLLBACK")
-                raise
-            self._connect_again_if_lost()
-            return self._simple(sql)
-        except BaseException:
-            self._end(b"ROLLBACK")
-            raise
-
-    def _connect_again_if_lost(self) -> None:
-        if self._closed:
-            raise IndexProblem(f"{self.path} was closed")
-        if self.db.closed:
-            self.db = self._connected()
-            self.refusal = pg_migrate.prepare(self.db, self.path, create=False)
-
-    def _connected(self) -> Database:
-        db = pg_address.connect(self.path)
-        db.before_statement = self._before_statement
-        return db
-
     def _before_statement(self) -> None:
         """Let a statement read what was saved before it. It may itself change what was read ahead."""
+        if self._beside:
+            raise _NotAlone  # it may concern other contents
+        self._write_pending()
+        self._ahead.forget()
+
+    def _write_pending(self) -> None:
         if self.pending.contents:
             self.pending.write(self.db)
-        self._ahead.forget()
+            self._ahead.forget()
+
+    def _one_round_trip(self) -> contextlib.AbstractContextManager[object]:
+        """Send statements without waiting for the results of those before, except where these are read."""
+        return self.db.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext()
 
     def _commit(self) -> None:
         """Count the transaction if it wrote something, and commit it."""
@@ -275,24 +277,3 @@ class Connection:
             b" COMMIT"
         )
         self._commits += cursor.rowcount
-
-    def _end(self, sql: bytes) -> None:
-        """End a transaction that is to leave nothing, if the connection is still there."""
-        if not self.db.closed and self.in_transaction:
-            with contextlib.suppress(psycopg.OperationalError):
-                self._simple(sql)
-
-    def _simple(self, sql: bytes) -> psycopg.Cursor[Any]:
-        """Execute one or more statements in one round trip. The cursor has the result of the first."""
-        return psycopg.Cursor(self.db).execute(sql)
-
-    @property
-    def in_transaction(self) -> bool:
-        """Return whether `reading()` or `writing()` is going on."""
-        pgconn = self.db.pgconn  # read for each row that is saved: `Connection.info` takes ten times as long
-        return pgconn.status == ConnStatus.OK and pgconn.transaction_status != TransactionStatus.IDLE
-
-    @property
-    def transaction(self) -> int | None:
-        """Return a number of the transaction that is going on; None outside one."""
-        return self._begun if self.in_transaction else None

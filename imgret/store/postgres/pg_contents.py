@@ -12,7 +12,7 @@ import msgspec
 
 from imgret.photo import Facts, PhotoDate
 from imgret.store.policy import KEEP_TOMBSTONES
-from imgret.store.postgres.pg_address import Database
+from imgret.store.postgres.pg_address import Database, storable
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_notes import Notes
@@ -21,6 +21,9 @@ from imgret.store.records import IMPORTED
 from imgret.store.trait_rows import SIGNATURE
 
 _DATE = ("date", "date_source", "date_precision", "date_zone", "date_fraction")
+_FACTS = (
+    "format", "width", "height", "taken_at", "camera", "latitude", "longitude", "truncated", "subsecond",
+)  # fmt: skip
 _TYPES = {  # of the columns of `content` that are saved after decoding
     **dict.fromkeys(("pixels", "look", "detail"), "bytea"),
     **dict.fromkeys(
@@ -83,12 +86,8 @@ class Contents:
             self._work.update_date(content)
 
     def date(self, content: int) -> PhotoDate | None:
-        rows = self._connection.rows_of(
-            "SELECT id, date, date_source, date_precision, date_zone, date_fraction FROM content"
-            " WHERE id = ANY (%s::bigint[]) AND date IS NOT NULL",
-            content,
-        )
-        return PhotoDate(*rows[0]) if rows else None
+        row = self._columns(content, _DATE)
+        return None if row is None or row[0] is None else PhotoDate(*row)
 
     def save_position(self, content: int, position: tuple[float, float] | None) -> None:
         latitude, longitude = position or (None, None)
@@ -100,14 +99,9 @@ class Contents:
         return row[0] + (row[1] or b"") if row and row[0] is not None else None
 
     def facts(self, content: int) -> Facts | None:
-        rows = self._connection.rows_of(
-            "SELECT id, format, width, height, taken_at, camera, latitude, longitude, truncated, subsecond FROM content"
-            " WHERE id = ANY (%s::bigint[]) AND format IS NOT NULL",
-            content,
-        )
-        if not rows:
+        row = self._columns(content, _FACTS)
+        if row is None or row[0] is None:
             return None
-        row = rows[0]
         return msgspec.structs.replace(Facts(*row[:-2]), truncated=bool(row[-2]), subsecond=row[-1])
 
     def purge(self, now: int) -> int:
@@ -141,7 +135,7 @@ class Contents:
         for columns, contents in alike.items():
             arrays = ", ".join(f"%s::{_TYPES[column]}[]" for column in columns)
             names = ", ".join(columns)
-            db.execute(
+            db.query(
                 f"UPDATE content SET ({names}) = ROW ({', '.join(f'new.{column}' for column in columns)})"
                 f" FROM unnest(%s::bigint[], {arrays}) AS new (id, {names}) WHERE content.id = new.id",
                 (contents, *([pending[content][column] for content in contents] for column in columns)),
@@ -151,9 +145,25 @@ class Contents:
         """See `pg_pending.Writer`."""
         self._changed.clear()
 
+    def _columns(self, content: int, columns: tuple[str, ...]) -> list[Any] | None:
+        """Return columns of a content, with what is still to be written; None if there is no such content."""
+        changed = self._changed.get(content, {})
+        if changed.keys() >= set(columns):
+            return [changed[column] for column in columns]
+        sql = f"SELECT id, {', '.join(columns)} FROM content WHERE id = ANY (%s::bigint[])"
+        rows = self._connection.rows_before(sql, content)
+        return (
+            [changed.get(column, value) for column, value in zip(columns, rows[0], strict=True)]
+            if rows
+            else None
+        )
+
     def _set(self, content: int, **columns: Any) -> None:
         """Change columns of a content. Within `writing()`."""
-        self._changed.setdefault(content, {}).update(columns)
+        stored = {
+            name: storable(value) if isinstance(value, str) else value for name, value in columns.items()
+        }
+        self._changed.setdefault(content, {}).update(stored)
         self._connection.pending.contents.add(content)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from imgret.stages.interface import ALTERNATIVE
 from imgret.store.fold import cut
+from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_arrays import int4s
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_own_texts import COLUMNS as OWN
@@ -80,20 +81,20 @@ class Documents:
             pending = self._pending.setdefault(content, {})
             pending.update((numbers[name], cut(text)) for name, text in texts.items())
             if len(self._pending) >= AT_ONCE:
-                self.write_pending()
+                self._write()
 
     def refresh(self, content: int, columns: Iterable[str] = OWN) -> None:
         """The texts of these columns, which belong to no stage, may have changed: they are read before they are written."""
         with self._connection.writing():
             self._changed.setdefault(content, set()).update(columns)
             if len(self._changed) >= AT_ONCE:
-                self.write_pending()
+                self._write()
 
     def copy(self, source: int, target: int, stages: Collection[str]) -> None:
         """Give a content the words that these stages found in another one with the same pixels."""
         numbers = self._text_columns.numbers()
         wanted = [numbers[column.name] for column in self._text_columns.all() if column.stage in stages]
-        self.write_pending()
+        self._write()
         row = self._connection.row("SELECT tokens FROM document WHERE content = %s", (source,))
         if wanted and row is not None:
             sections = divided(int4s(row[0]))
@@ -119,7 +120,7 @@ class Documents:
     def drop_columns(self, numbers: Collection[int]) -> None:
         """Forget the words in these columns, of all contents."""
         with self._connection.writing() as db:
-            self.write_pending()
+            self._write()
             markers = [-number for number in numbers]
             rows = db.execute("SELECT content FROM document WHERE tokens && %s::int[]", (markers,)).fetchall()
             self._put({content: {number: [] for number in numbers} for (content,) in rows})
@@ -133,26 +134,22 @@ class Documents:
             rows = self._connection.rows("SELECT text, id FROM token WHERE text = ANY (%s)", (list(unknown),))
             self._known.update(rows)
             if add and (new := sorted(unknown - self._known.keys())):
-                with self._connection.writing() as db:
-                    sql = "INSERT INTO token (text) SELECT unnest(%s::text[]) RETURNING text, id"
-                    self._known.update(db.execute(sql, (new,)).fetchall())
-                    if self._new_in != self._connection.transaction:  # the one before was committed
-                        self._new, self._new_in = set(), self._connection.transaction
-                    self._new.update(new)
+                self._add(new)
         return {token: self._known[token] for token in keys & self._known.keys()}
 
     def flush(self) -> None:
         """Write the documents and the counts that have changed in this transaction."""
-        self.write_pending()
+        self._write()
         if any(self._holding.values()) or any(self._totals.values()):
             changed = {token: number for token, number in sorted(self._holding.items()) if number}
             with self._connection.writing() as db:
-                db.execute(
+                self._connection.in_order()
+                db.query(
                     "UPDATE token SET documents = documents + number FROM unnest(%s::int[], %s::int[])"
                     " AS change (token, number) WHERE id = token",
                     (list(changed), list(changed.values())),
                 )
-                db.execute(
+                db.query(
                     "UPDATE counter SET value = value + number FROM unnest(%s::text[], %s::int[])"
                     " AS change (changed, number) WHERE name = changed",
                     (list(self._totals), list(self._totals.values())),
@@ -183,7 +180,16 @@ class Documents:
         documents, tokens = self._connection.row(f"SELECT {TOTALS}") or (0, 0)
         return int(documents), int(tokens)
 
-    def write_pending(self) -> None:
+    def write_pending(self, db: Database) -> None:  # noqa: ARG002 - of the interface
+        """See `pg_pending.Writer`."""
+        if self._pending or self._changed:
+            self._write()
+
+    def forget_pending(self) -> None:
+        """See `pg_pending.Writer`."""
+        self._forget()
+
+    def _write(self) -> None:
         """Write the documents that have changed in this transaction: all in a few statements."""
         changed, self._changed = self._changed, {}
         for column in sorted(OWN):
@@ -203,6 +209,12 @@ class Documents:
             }
             for content, texts in pending.items()
         }
+        self._substrings.update(
+            (content, number, text)
+            for content, texts in pending.items()
+            for number, text in texts.items()
+            if names[number] not in OWN
+        )
         every = (part for columns in cut_up.values() for parts in columns.values() for part in parts)
         ids = self.ids(chain.from_iterable(every), add=True)
         self._put(
@@ -211,17 +223,28 @@ class Documents:
                 for content, columns in cut_up.items()
             }
         )
-        self._substrings.update(
-            (content, number, text)
-            for content, texts in pending.items()
-            for number, text in texts.items()
-            if names[number] not in OWN
-        )
+
+    def _add(self, new: Sequence[str]) -> None:
+        """Add tokens; another transaction may have added some meanwhile."""
+        with self._connection.writing() as db:
+            self._connection.in_order()
+            rows = db.query(
+                "INSERT INTO token (text) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING RETURNING text, id",
+                (new,),
+            ).fetchall()
+            if self._new_in != self._connection.transaction:  # the one before was committed
+                self._new, self._new_in = set(), self._connection.transaction
+            self._new.update(text for text, _ in rows)
+            self._known.update(rows)
+            if theirs := [token for token in new if token not in self._known]:
+                self._known.update(
+                    db.query("SELECT text, id FROM token WHERE text = ANY (%s)", (theirs,)).fetchall()
+                )
 
     def _put(self, documents: Mapping[int, Mapping[int, Sequence[int]]]) -> None:
         """Replace columns of documents: content -> number -> ids of tokens."""
         with self._connection.writing() as db:
-            rows = db.execute(
+            rows = db.query(
                 "SELECT content, tokens FROM document WHERE content = ANY (%s::bigint[])", (list(documents),)
             )
             there = {content: int4s(tokens) for content, tokens in rows}
@@ -242,7 +265,7 @@ class Documents:
                 self._count(np.array(after, np.int32), 1)
                 self._totals["documents"] += content not in there
             if changed:
-                db.execute(
+                db.query(
                     "INSERT INTO document SELECT content, tokens::int[] FROM unnest(%s::bigint[], %s::text[])"
                     " AS new (content, tokens) ON CONFLICT (content) DO UPDATE SET tokens = excluded.tokens",
                     (list(changed), [f"{{{','.join(map(str, tokens))}}}" for tokens in changed.values()]),

@@ -117,7 +117,7 @@ class Notes:
         """See `pg_pending.Writer`."""
         settled, self._settled = self._settled, set()
         if settled:
-            db.execute(
+            db.query(
                 "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = ANY (%s::bigint[]))"
                 f" AND NOT ({HAS_PHOTO.format('replaced.content')} AND {OWNED.format('replaced.content')})",
                 (sorted(settled),),
@@ -148,7 +148,7 @@ class Notes:
                 db.execute("UPDATE note SET path = %s WHERE content = %s", (paths.join(*place), content))
 
     def vanished(self, since: int, most: int) -> list[int]:
-        rows = self._connection.rows(
+        rows = self._connection.fixed_rows(
             "SELECT DISTINCT note.content FROM photo JOIN note ON note.content = photo.content"
             f" WHERE gone_at >= %s AND NOT {HAS_PHOTO.format('note.content')} ORDER BY note.content LIMIT %s",
             (since, most),

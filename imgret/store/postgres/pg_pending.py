@@ -2,11 +2,13 @@
 
 They are written at the end of the transaction, and before each other statement, so that it reads what was saved before
 it. What is read ahead of a batch of contents (`read_ahead`) is the exception: it only has to be read again for contents
-with pending rows.
+with pending rows. Documents, which are composed of other rows, are written at the end alone. What all contents share is
+written last, because other transactions may wait for it (`Connection.in_order`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from imgret.store.postgres.pg_address import Database
@@ -27,21 +29,23 @@ class Pending:
 
     def __init__(self) -> None:
         self.contents: set[int] = set()  # that have pending rows
-        self._writers: tuple[Writer, ...] = ()
+        self._own: tuple[Writer, ...] = ()
+        self._at_end: tuple[Writer, ...] = ()
+        self._shared: tuple[Writer, ...] = ()
         self._writing = False
 
-    def written_by(self, *writers: Writer) -> None:
+    def written_by(self, own: Sequence[Writer], at_end: Sequence[Writer], shared: Sequence[Writer]) -> None:
         """Set the writers, in the order in which they write."""
-        self._writers = writers
+        self._own, self._at_end, self._shared = tuple(own), tuple(at_end), tuple(shared)
 
-    def write(self, db: Database) -> None:
-        """Write all pending rows. Without effect while they are being written."""
-        if not self.contents or self._writing:
+    def write(self, db: Database, *, last: bool = False) -> None:
+        """Write all pending rows; with `last`, those at the end, too. Without effect while they are being written."""
+        if self._writing or not (self.contents or last):
             return
         self._writing = True
         try:
             self.contents.clear()
-            for writer in self._writers:
+            for writer in (*self._own, *(self._at_end if last else ()), *self._shared):
                 writer.write_pending(db)
         finally:
             self._writing = False
@@ -49,5 +53,5 @@ class Pending:
     def forget(self) -> None:
         """Drop all pending rows: the transaction is undone."""
         self.contents.clear()
-        for writer in self._writers:
+        for writer in (*self._own, *self._at_end, *self._shared):
             writer.forget_pending()

@@ -32,25 +32,32 @@ class PendingResults:
         """`refresh` is `Documents.refresh`."""
         self._connection = connection
         self._refresh = refresh
-        self._results: dict[tuple[int, str], PendingResult] = {}
+        self._results: dict[int, dict[str, PendingResult]] = {}
 
     def add(self, content: int, stage: str, result: PendingResult) -> None:
         """Save the result of a stage. Within `writing()`."""
-        self._results[content, stage] = result
+        self._results.setdefault(content, {})[stage] = result
         self._connection.pending.contents.add(content)
+
+    def payloads(self, content: int) -> dict[str, str]:
+        """Return the payloads of a content that are still to be written: stage -> JSON."""
+        return {stage: result.payload for stage, result in self._results.get(content, {}).items()}
 
     def write_pending(self, db: Database) -> None:
         """See `pg_pending.Writer`."""
-        results, self._results = self._results, {}
+        pending, self._results = self._results, {}
+        results = {
+            (content, stage): each for content, some in pending.items() for stage, each in some.items()
+        }
         if not results:
             return
         contents, stages = [content for content, _ in results], [stage for _, stage in results]
-        gone = db.execute(
+        gone = db.query(
             "DELETE FROM tag USING unnest(%s::bigint[], %s::text[]) AS old (content, stage)"
             " WHERE tag.content = old.content AND tag.stage = old.stage RETURNING tag.content",
             (contents, stages),
         ).fetchall()
-        db.execute(
+        db.query(
             "INSERT INTO stage_result (content, stage, model, payload, made_at)"
             " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::bigint[])"
             " ON CONFLICT (content, stage) DO UPDATE SET model = excluded.model, payload = excluded.payload,"
@@ -65,7 +72,7 @@ class PendingResults:
         )
         tags = [(*key, tag) for key, result in results.items() for tag in result.tags]
         if tags:
-            db.execute(
+            db.query(
                 "INSERT INTO tag (kind, label, content, stage, count)"
                 " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[])",
                 (
@@ -101,14 +108,15 @@ class PendingVectors:
         vectors, self._vectors = self._vectors, {}
         if not vectors:
             return
-        db.execute(
+        self._connection.in_order()  # their ids grow in the order of commits
+        db.query(
             "DELETE FROM vector USING unnest(%s::bigint[], %s::bigint[]) AS old (content, space)"
             " WHERE vector.content = old.content AND vector.space = old.space",
             ([content for content, _ in vectors], [space for _, space in vectors]),
         )
         rows = [(*key, str(view), data) for key, views in vectors.items() for view, data in views.items()]
         if rows:
-            db.execute(
+            db.query(
                 "INSERT INTO vector (content, view, space, data)"
                 " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s)",
                 (

@@ -168,7 +168,7 @@ class Photos:
                 yield paths.join(root, folder, name)
 
     def paths(self, content: int) -> list[Photo]:
-        rows = self._connection.rows_of(
+        rows = self._connection.rows_before(
             f"SELECT content, {_PHOTO} WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL", content
         )
         return sorted(map(row_values.photo, rows), key=lambda photo: (not photo.online, photo.path))

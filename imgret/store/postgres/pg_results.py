@@ -97,10 +97,10 @@ class Results:
             return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
 
     def payloads(self, content: int) -> dict[str, str]:
-        rows = self._connection.rows_of(
+        rows = self._connection.rows_before(
             "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])", content
         )
-        return {str(stage): str(payload) for stage, payload in rows}
+        return {str(stage): str(payload) for stage, payload in rows} | self._pending.payloads(content)
 
     def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
         row = self._connection.row(
@@ -127,7 +127,7 @@ class Results:
 
     def note(self, content: int) -> str | None:
         sql = "SELECT content, text FROM note WHERE content = ANY (%s::bigint[])"
-        rows = self._connection.rows_of(sql, content)
+        rows = self._connection.rows_before(sql, content)
         return str(rows[0][0]) if rows else None
 
     def noted_at(self, content: int) -> int | None:

@@ -34,7 +34,7 @@ class Substrings:
         if not rows:
             return
         with self._connection.writing() as db:
-            db.execute(
+            db.query(
                 "WITH new AS (SELECT content, position, new.text, substrings"
                 "  FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS new (content, position, text)"
                 "  JOIN text_column USING (position) WHERE stage IS NOT NULL),"

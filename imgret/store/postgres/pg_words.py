@@ -5,7 +5,7 @@ BM25 is computed as FTS5 does (https://sqlite.org/fts5.html#the_bm25_function), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from imgret.store import labels, nearby
 from imgret.store.fold import cut
 from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
+from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_arrays import int4s, int8s, joined_int4s
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import TOTALS, Documents, divided, key
@@ -26,7 +27,7 @@ from imgret.store.word_parts import contained, with_parts
 
 K1, B = 1.2, 0.75  # of BM25, as in FTS5
 LEAST_IDF = 1e-6
-MOST = 1_000_000  # documents that are read: a value of PostgreSQL has at most 1 GB
+TOGETHER = 50_000  # documents that are read as one value, which has at most 1 GB
 NEVER = -(1 << 30)  # stands for a token that no document has
 
 Ids = NDArray[np.int64]
@@ -119,21 +120,18 @@ class Words:
             ]
             if not phrases:
                 return np.zeros(0, np.int64)
-            where = " OR ".join(["tokens @> %s::int[]"] * len(phrases))
-            # One row, because thousands of rows take longer to receive than to find.
-            row: Any = db.execute(
-                "SELECT array_agg(content), array_agg(cardinality(tokens)), string_agg(array_send(tokens), ''::bytea),"
-                f" {TOTALS} FROM (SELECT content, tokens FROM document WHERE {where} LIMIT {MOST}) AS found",
-                [list(phrase.tokens) for phrase in phrases],
-            ).fetchone()
             weights = {number: column.weight for number, column in self._text_columns.numbered().items()}
-        contents, sizes, arrays, documents, tokens = row
-        ids = int8s(contents)
-        if not len(ids):
-            return ids
-        flat = joined_int4s(arrays, int4s(sizes))
-        scores = _bm25(flat, int4s(sizes), phrases, weights, documents, tokens)
-        found = ids[np.lexsort((ids, -scores))][: int((scores > 0).sum())]
+            most = sum(term.documents for term in chosen)
+            scored = [
+                (contents, *_gains(flat, sizes, phrases, weights, tokens / max(documents, 1)), documents)
+                for contents, sizes, flat, documents, tokens in _holding_any(db, phrases, most)
+            ]
+        if not scored:
+            return np.zeros(0, np.int64)
+        ids, gains, holding, documents = zip(*scored, strict=True)
+        every = np.concatenate(ids)
+        scores = _bm25(np.concatenate(gains, axis=1), np.sum(holding, axis=0), documents[0])
+        found = every[np.lexsort((every, -scores))][: int((scores > 0).sum())]
         return (found if passes is None else found[passes(found)])[:count]
 
     def matching(self, text: str, *, kinds: bool) -> tuple[str, list[Any]]:
@@ -222,15 +220,42 @@ class Words:
         return dict(self._connection.rows("SELECT text, documents FROM token WHERE text = ANY (%s)", (keys,)))
 
 
-def _bm25(
+def _holding_any(
+    db: Database, phrases: Sequence[Phrase], most: int
+) -> Iterator[tuple[Ids, NDArray[np.int32], NDArray[np.int32], int, int]]:
+    """Yield the documents that have all tokens of a phrase, about `most`, in parts.
+
+    -> contents, how many tokens each has, the tokens of all; how many documents and tokens there are in the index.
+    """
+    where = " OR ".join(["tokens @> %s::int[]"] * len(phrases))
+    # One row of many documents, because thousands of rows take longer to receive than to find.
+    sql = (
+        "SELECT array_agg(content), array_agg(cardinality(tokens)), string_agg(array_send(tokens), ''::bytea),"
+        f" {TOTALS} FROM document WHERE ({where})"
+    )
+    ranges: list[tuple[int, ...]] = [()]
+    if most > TOGETHER:
+        sql += " AND content >= %s AND content < %s"
+        last = int(db.execute("SELECT max(content) FROM document").get or 0)
+        ranges = [(start, start + TOGETHER) for start in range(0, last + 1, TOGETHER)]
+    for limits in ranges:
+        row: Any = db.execute(sql, [*(list(phrase.tokens) for phrase in phrases), *limits]).fetchone()
+        contents, sizes, arrays, documents, tokens = row
+        if contents is not None:
+            yield int8s(contents), int4s(sizes), joined_int4s(arrays, int4s(sizes)), documents, tokens
+
+
+def _gains(
     flat: NDArray[np.int32],
     sizes: NDArray[np.int32],
     phrases: Sequence[Phrase],
     weights: dict[int, float],
-    documents: int,
-    tokens: int,
-) -> Scores:
-    """The scores of documents, (documents,); 0 for those without any phrase. `flat` has the tokens of all, (sum of sizes,)."""
+    average: float,
+) -> tuple[Scores, NDArray[np.int64]]:
+    """What each phrase adds to the score of each document, but for its rarity, and in how many of them it is.
+
+    -> (phrases, documents), (phrases,). `flat` has the tokens of all documents, (sum of sizes,); `average` is the length of a document.
+    """
     document = np.repeat(np.arange(len(sizes)), sizes)
     kept = flat != 0  # a phrase may go on in the next part
     flat, document = flat[kept], document[kept]
@@ -239,9 +264,9 @@ def _bm25(
     weight = np.zeros(max([*weights, 0]) + 1)
     weight[list(weights)] = list(weights.values())
     length = np.bincount(document[flat > 0], minlength=len(sizes))
-    scale = K1 * (1 - B + B * length / max(tokens / max(documents, 1), 1e-9))
-    scores = np.zeros(len(sizes))
-    for phrase, in_column in phrases:
+    scale = K1 * (1 - B + B * length / max(average, 1e-9))
+    gains, holding = np.zeros((len(phrases), len(sizes))), np.zeros(len(phrases), np.int64)
+    for number, (phrase, in_column) in enumerate(phrases):
         starts = np.flatnonzero(flat == phrase[0])
         for offset, token in enumerate(phrase[1:], 1):
             starts = starts[starts + offset < len(flat)]
@@ -249,9 +274,18 @@ def _bm25(
         if in_column is not None:
             starts = starts[column[starts] == in_column]
         frequency = np.bincount(document[starts], weight[column[starts]], len(sizes))
-        holding = np.count_nonzero(np.bincount(document[starts]))
-        idf = max(float(np.log((documents - holding + 0.5) / (holding + 0.5))), LEAST_IDF)
-        scores += idf * frequency * (K1 + 1) / (frequency + scale)
+        gains[number] = frequency * (K1 + 1) / (frequency + scale)
+        holding[number] = np.count_nonzero(np.bincount(document[starts]))
+    return gains, holding
+
+
+def _bm25(gains: Scores, holding: NDArray[np.int64], documents: int) -> Scores:
+    """The scores of documents, (documents,); 0 for those without any phrase."""
+    scores = np.zeros(gains.shape[1])
+    for gain, there in zip(
+        gains, holding.tolist(), strict=True
+    ):  # in this order, so that equal documents stay equal
+        scores += gain * max(float(np.log((documents - there + 0.5) / (there + 0.5))), LEAST_IDF)
     return scores
 
 

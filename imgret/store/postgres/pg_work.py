@@ -124,10 +124,10 @@ class Work:
             self._pending.done(content, stages)
 
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
-        with self._connection.writing() as db:
+        with self._connection.changing_queue() as db:
             self._workers.renew()
             # A stage that was not claimed has failed for the first time, although no attempt was counted.
-            db.execute(
+            db.query(
                 "UPDATE work SET claim = 0, error = %s, request = %s, attempts = greatest(attempts, 1),"
                 " not_before = %s + CASE greatest(attempts, 1) WHEN 1 THEN %s"
                 " WHEN 2 THEN %s WHEN 3 THEN %s WHEN 4 THEN %s ELSE %s END"
@@ -165,8 +165,11 @@ class Work:
         return dict(rows)
 
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
-        rows = self._connection.rows_of(
-            "SELECT content, stage, attempts, not_before, error FROM work WHERE content = ANY (%s::bigint[])",
-            content,
+        sql = (
+            "SELECT content, stage, attempts, not_before, error FROM work WHERE content = ANY (%s::bigint[])"
         )
-        return {stage: (attempts, not_before, error) for stage, attempts, not_before, error in rows}
+        found = {stage: tuple(rest) for stage, *rest in self._connection.rows_before(sql, content)}
+        stay, come = self._pending.changed(content, found)
+        if come and not found:  # perhaps there is no such content
+            return {stage: tuple(rest) for stage, *rest in self._connection.rows_of(sql, content)}
+        return {stage: found[stage] for stage in found if stage in stay} | dict.fromkeys(come, (0, 0, None))

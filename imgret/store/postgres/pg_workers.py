@@ -36,14 +36,14 @@ class Workers:
         if self._id is None or time.monotonic() > self._renewed + RENEWED:
             with self._connection.outside() as db:  # nobody else writes this row
                 self._id = int(
-                    db.execute(
+                    db.query(
                         "INSERT INTO worker (name, host, process, seen_at) VALUES (%s, %s, %s, clock_timestamp())"
                         " ON CONFLICT (name) DO UPDATE SET host = excluded.host, process = excluded.process,"
                         " seen_at = excluded.seen_at RETURNING id",
                         self._identity(),
                     ).get
                 )
-                held = db.execute(
+                held = db.query(
                     f"SELECT 1 FROM worker WHERE {_EXPIRED} AND EXISTS"
                     " (SELECT 1 FROM work WHERE work.worker = worker.id AND claim > 0) LIMIT 1",
                     (LEASE,),

@@ -73,7 +73,11 @@ class PostgresStore(Connection):
         )
         self.contents = Contents(self, self.notes, self.documents, pending_work)
         # Work is last, because its order depends on the dates of contents.
-        self.pending.written_by(pending_results, pending_vectors, self.notes, self.contents, pending_work)
+        self.pending.written_by(
+            own=(pending_results, self.notes, self.contents),
+            at_end=(self.documents,),
+            shared=(pending_vectors, pending_work),
+        )
         self.filters = Filters(self, self.documents, self.facets, self.photos, self.roots, self.words)
         self.transfer = PgTransfer(self)
         self.removal = Removal(self, self.notes, self.results, self.roots)

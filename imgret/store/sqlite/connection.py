@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import apsw
 
@@ -25,6 +25,8 @@ from imgret.store.sqlite.migrate import migrate, migrations, version
 from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors, translated_read_errors
 
 __all__ = ["Connection", "translated_errors"]
+
+T = TypeVar("T")
 
 CHECKPOINT_MS = 1000  # longer than most reads
 TOGETHER = 25  # contents that are read at once: about as many as a search shows
@@ -125,6 +127,11 @@ class Connection:
             finally:
                 if durable:
                     self.db.pragma("synchronous", "NORMAL")
+
+    def changing(self, contents: Collection[int], job: Callable[[], T]) -> T:  # noqa: ARG002 - others wait all the same
+        """See `interface.store.Store`."""
+        with self.writing():
+            return job()
 
     def _transaction(self) -> Iterator[apsw.Connection]:
         self.db.execute("BEGIN IMMEDIATE")

@@ -108,7 +108,3 @@ def test_another_model_or_other_codes_do_not_fit(store: Store, monkeypatch: pyte
     with store.writing() as db:
         db.execute("UPDATE projection SET learned_from = learned_from + 1")
     assert saved_codes.load(store, images(store)) is None
-
-
-def test_an_index_on_a_server_has_no_file() -> None:
-    assert saved_codes.path_of("postgresql://host/photos", "image") is None

@@ -16,6 +16,7 @@ from postgres_server import PostgresServer
 from server_library import NOW, STAGES, add, own
 
 from imgret.errors import DiskFull, IndexBusy, IndexProblem, IndexTooNew
+from imgret.places import state_file
 from imgret.store.factory import open_store, server_lacks
 from imgret.store.postgres import host_lock, pg_migrate
 
@@ -26,7 +27,7 @@ def test_processes_that_begin_at_once_are_one_worker(tmp_path: Path, monkeypatch
     (tmp_path / "imgret").mkdir()
     found: list[str] = []
     # Another process has made the file, and is about to write the name.
-    fd = os.open(host_lock._path(place, "worker"), os.O_RDWR | os.O_CREAT)
+    fd = os.open(state_file(place, ".worker"), os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
     reader = threading.Thread(target=lambda: found.append(host_lock.worker_name(place)))
     reader.start()
