@@ -1,7 +1,7 @@
 """Nearest neighbours: exact in a small space, by pgvector's HNSW index in a large one.
 
 The vectors themselves are searched, so nothing can disagree with them. Above `EXACT` photos, `rebuild` makes an HNSW
-index of the leading vectors of a space, and the projection to the codes that a daemon holds in memory.
+index of the leading vectors of a space (`pg_hnsw`), and the projection to the codes that a daemon holds in memory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from imgret.store import codes
+from imgret.store.postgres import pg_hnsw
 from imgret.store.postgres import pg_nearest_rows as rows_of
 from imgret.store.postgres.pg_address import Cursor, Database
 from imgret.store.postgres.pg_arrays import Half, Ids, Matrix, int8s, vectors
@@ -19,6 +20,7 @@ from imgret.store.postgres.pg_spaces import hnsw_name
 from imgret.store.records import Space
 
 EXACT = 50_000  # photos: beyond, comparing all of them takes longer than people wait
+NEWER = 5  # the HNSW index is made again when one vector in this many is later than it, or EXACT are
 GROWN = 4  # the projection is learned again when the library is this many times larger
 FEW = 4096  # ids that are compared one by one
 MOST_RARE = 20  # a filter that at least one photo in this many passes is applied to what was found
@@ -37,18 +39,36 @@ class Nearest:
         if count < 1 or (among is not None and not len(among)):
             return np.zeros(0, np.int64)
         with self._connection.reading() as db:
-            if (among is not None and len(among) <= FEW) or not self._has_index(db, space):
+            last = None if among is not None and len(among) <= FEW else pg_hnsw.last(db, space)
+            if last is None:
                 return self._exact(db, space, query, count, among)
             db.execute("SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true)")
             db.execute(
                 "SELECT set_config('hnsw.ef_search', %s, true)", (str(min(max(4 * count, 100), MOST_EF)),)
             )
-            found = self._approximate(db, space, query, 2 * count, among)
-            return self._exact(db, space, query, count, found)
+            found = self._approximate(db, space, query, 2 * count, among, last)
+            newer = self._newer(db, space, query, count, among, last)
+            return self._exact(db, space, query, count, np.union1d(found, newer))
 
-    def _approximate(self, db: Database, space: Space, query: Matrix, count: int, among: Ids | None) -> Ids:
+    def _newer(
+        self, db: Database, space: Space, query: Matrix, count: int, among: Ids | None, last: int
+    ) -> Ids:
+        """The nearest of the contents whose vectors are later than the HNSW index."""
+        where = f"FROM vector WHERE {pg_hnsw.leading(space)} AND id > {last}"
+        if among is None:
+            sql = f"SELECT content {where} ORDER BY data <#> %s, content LIMIT %s"
+            return _ids(db.execute(sql, (Half(query), count)))
+        nearest = int8s(
+            db.execute(f"SELECT array_agg(content ORDER BY data <#> %s) {where}", (Half(query),)).get
+        )
+        return nearest[np.isin(nearest, among)][:count]
+
+    def _approximate(
+        self, db: Database, space: Space, query: Matrix, count: int, among: Ids | None, last: int
+    ) -> Ids:
         """The nearest contents by the HNSW index, `count` or fewer."""
-        sql = f"SELECT content FROM vector WHERE {_of(space)}{{}} ORDER BY {_distance(space)} LIMIT %s"
+        where = f"{pg_hnsw.leading(space)} AND id <= {last}"
+        sql = f"SELECT content FROM vector WHERE {where}{{}} ORDER BY {_distance(space)} LIMIT %s"
         if among is None:
             return _ids(db.execute(sql.format(""), (Half(query), count)))
         photos = db.execute("SELECT learned_from FROM projection WHERE space = %s", (space.id,)).get or 0
@@ -81,7 +101,8 @@ class Nearest:
                     (space.id, space.lead, ids),
                 ).fetchall()
             learned = codes.learn(vectors([row[0] for row in found], space.dimension), total)
-            self._make_index(space)
+            if self._lacks_newer(space, total):
+                pg_hnsw.make(self._connection, space)
         with self._connection.writing() as db:
             if not switch():
                 return False
@@ -96,13 +117,21 @@ class Nearest:
         return True
 
     def rebuild_if_outgrown(self, space: Space, progress: Progress | None = None) -> bool:
-        """Rebuild where there is no HNSW index yet and there should be one, or the projection is of a much smaller library."""
+        """Rebuild what is missing and should be there, or is of a much smaller library. -> whether anything was."""
         learned = self.projection(space)
         limit = EXACT if learned is None else learned.learned_from * GROWN
-        is_outdated = rows_of.present(self._connection, space, limit + 1) > limit
-        if is_outdated:
+        if rows_of.present(self._connection, space, limit + 1) > limit:
             self.rebuild(space, progress)
-        return is_outdated
+            return True
+        if learned is None or not self._lacks_newer(space, learned.learned_from):
+            return False
+        pg_hnsw.make(self._connection, space)
+        return True
+
+    def _lacks_newer(self, space: Space, photos: int) -> bool:
+        """Whether comparing what the HNSW index of a library of so many photos lacks takes long."""
+        many = min(EXACT, max(EXACT, photos) // NEWER)
+        return pg_hnsw.newer(self._connection, space, many + 1) > many
 
     def projection(self, space: Space) -> codes.Projection | None:
         row = self._connection.row(
@@ -146,7 +175,7 @@ class Nearest:
         with self._connection.reading() as db:
             return (
                 []
-                if self._has_index(db, space)
+                if pg_hnsw.last(db, space) is not None
                 else [f"the index `{hnsw_name(space)}` is missing or not complete"]
             )
 
@@ -158,36 +187,9 @@ class Nearest:
         ).fetchall()
         return np.array([content for (content,) in rows], np.int64)
 
-    def _make_index(self, space: Space) -> None:
-        """Make the HNSW index, while others write; inside a transaction, while others wait."""
-        name = hnsw_name(space)
-        with self._connection.reading() as db:
-            if self._has_index(db, space):
-                return
-        concurrently = "" if self._connection.in_transaction else " CONCURRENTLY"
-        with self._connection.outside() as db:
-            db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
-            db.execute(
-                f"CREATE INDEX{concurrently} {name} ON vector USING hnsw"
-                f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops)"
-                f" WHERE {_of(space)}"
-            )
-
-    def _has_index(self, db: Database, space: Space) -> bool:
-        valid = db.execute(
-            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", (hnsw_name(space),)
-        ).get
-        return bool(valid)
-
 
 def _ids(rows: Cursor) -> Ids:
     return np.array([content for (content,) in rows], np.int64)
-
-
-def _of(space: Space) -> str:
-    """The condition of the HNSW index. With values in it the planner would not see that the index fits."""
-    view = space.lead.replace("'", "''")
-    return f"space = {int(space.id)} AND view = '{view}'"
 
 
 def _distance(space: Space) -> str:

@@ -79,13 +79,18 @@ class Spaces:
         """Drop a space that has no vectors any more, and its index."""
         with self._connection.writing() as db:
             self._known_in = None
-            db.execute(f"DROP INDEX IF EXISTS {hnsw_name(space)}")
+            db.execute(f"DROP INDEX IF EXISTS {hnsw_name(space)}, {new_hnsw_name(space)}")
             db.execute("DELETE FROM space WHERE id = %s", (space.id,))
 
 
 def hnsw_name(space: Space) -> str:
     """The name of the HNSW index of a space."""
     return f"vector_hnsw_{space.id}"
+
+
+def new_hnsw_name(space: Space) -> str:
+    """The name of an HNSW index that is being made."""
+    return f"{hnsw_name(space)}_new"
 
 
 def _space(row: tuple[Any, ...]) -> Space:

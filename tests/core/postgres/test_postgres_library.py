@@ -197,6 +197,39 @@ def test_a_large_space_is_searched_by_hnsw_and_scored_exactly(
     assert index.refresh(store)
     assert new in index.nearest(rows[0], 2).tolist()
 
+    # The HNSW index lacks it, and is made again when it lacks many.
+    for among in (None, np.append(half, new)):
+        assert new in store.nearest.search(space, rows[0], 2, among).tolist()
+    assert not np.isin(new, store.nearest.search(space, rows[0], 2, half))
+    (before,) = own(
+        place,
+        "SELECT oid, pg_get_expr(indpred, indrelid) FROM pg_class JOIN pg_index ON indexrelid = oid"
+        " WHERE relname ~ '^vector_hnsw'",
+    )
+    assert not store.nearest.rebuild_if_outgrown(space)
+    with store.writing():
+        for number in range(6000, 6000 + 240):
+            row = rng.normal(size=16).astype(np.float32)
+            store.vectors.save(
+                add(store, number),
+                MODEL,
+                {"passage": row / np.linalg.norm(row)},
+                "embed",
+                SpaceTraits("passage"),
+            )
+    assert store.nearest.rebuild_if_outgrown(space)
+    assert not store.nearest.rebuild_if_outgrown(space)
+    (after,) = own(
+        place,
+        "SELECT oid, pg_get_expr(indpred, indrelid) FROM pg_class JOIN pg_index ON indexrelid = oid"
+        " WHERE relname ~ '^vector_hnsw'",
+    )
+    assert after != before
+    assert new in store.nearest.search(space, rows[0], 2).tolist()
+    projection = store.nearest.projection(space)
+    assert projection is not None
+    assert projection.learned_from == len(rows)  # or daemons would compute their codes again
+
 
 def test_the_lock_is_of_one_user_and_host(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,55 @@
+"""The HNSW index of a large space. It has the leading vectors that were there when it was made.
+
+To add a vector to such an index takes milliseconds, for which all that save would wait. So the condition of the index
+excludes later vectors: these are compared one by one, and the index is made again when there are many.
+"""
+
+from __future__ import annotations
+
+import re
+
+from imgret.store.postgres.pg_address import Database
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_spaces import hnsw_name, new_hnsw_name
+from imgret.store.records import Space
+
+_LAST = re.compile(r"id <= '?(\d+)")  # in the condition as the server writes it
+
+
+def last(db: Database, space: Space) -> int | None:
+    """Return the id of the last vector that the index may have; None if there is no complete index."""
+    condition = db.execute(
+        "SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid",
+        (hnsw_name(space),),
+    ).get
+    found = _LAST.search(condition or "")
+    return int(found[1]) if found else None
+
+
+def leading(space: Space) -> str:
+    """Return the condition of leading vectors. With values in it the planner would not see which index fits."""
+    view = space.lead.replace("'", "''")
+    return f"space = {int(space.id)} AND view = '{view}'"
+
+
+def newer(connection: Connection, space: Space, at_most: int) -> int:
+    """Return how many leading vectors are later than the index, counted up to `at_most`; all where there is none."""
+    with connection.reading() as db:
+        end = last(db, space) or 0
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM vector WHERE {leading(space)} AND id > {end} LIMIT %s) AS newer"
+        return int(db.execute(sql, (at_most,)).get)
+
+
+def make(connection: Connection, space: Space) -> None:
+    """Make the index anew, while others write and search; inside a transaction, while others wait."""
+    concurrently = "" if connection.in_transaction else " CONCURRENTLY"
+    name, new = hnsw_name(space), new_hnsw_name(space)
+    with connection.outside() as db:
+        db.execute(f"DROP INDEX{concurrently} IF EXISTS {new}")  # of a process that was killed
+        end = db.execute("SELECT max(id) FROM vector").get or 0
+        db.execute(
+            f"CREATE INDEX{concurrently} {new} ON vector USING hnsw"
+            f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops) WHERE {leading(space)} AND id <= {int(end)}"
+        )
+        db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
+        db.execute(f"ALTER INDEX {new} RENAME TO {name}")
