@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,20 +13,6 @@ from noted_library import Library, picture
 
 from imgret.decode.pool import DecodePool
 from imgret.store import policy
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[DecodePool]:
-    with DecodePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def library(tmp_path: Path, decoder: DecodePool) -> Iterator[Library]:
-    made = Library(tmp_path, decoder)
-    yield made
-    made.index.close()
-
 
 NAMES = st.sampled_from("abcd")
 STEPS = st.one_of(
