@@ -17,9 +17,9 @@ from imgret.store.policy import ARRIVED, BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.postgres import pg_claims as claims
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_pending_work import DATE, PendingWork
-from imgret.store.postgres.pg_summary import Summary
 from imgret.store.postgres.pg_workers import Workers
 from imgret.store.records import Claim, Position
+from imgret.store.shared.summary import Summary
 
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
 

@@ -20,9 +20,9 @@ from imgret.stages.interface import DECODE
 from imgret.store.conditions import HAS_PHOTO
 from imgret.store.policy import ARRIVED, BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.records import Claim, Position
+from imgret.store.shared.summary import Summary
 from imgret.store.sqlite import claims
 from imgret.store.sqlite.connection import Connection
-from imgret.store.sqlite.summary import Summary
 
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
