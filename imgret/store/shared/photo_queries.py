@@ -110,7 +110,7 @@ class PhotoQueries(Queries, ABC):
                 now,
             ):
                 return False
-            content = self.content_at(root, folder, name)
+            content = self._content_of_unreadable(root, folder, name)
             photo = self._put(db, (root, folder, name), file_stat, content, now)
             db.execute(
                 self._sql(
@@ -161,6 +161,15 @@ class PhotoQueries(Queries, ABC):
             f"SELECT content, {self._photo} WHERE content {self._dialect.among} AND gone_at IS NULL", content
         )
         return sorted(map(row_values.photo, rows), key=lambda photo: (not photo.online, photo.path))
+
+    def _content_of_unreadable(self, root: int, folder: bytes, name: bytes) -> int | None:
+        """The content that is known at a path. That of a tombstone counts unless it is elsewhere: its note would be lost."""
+        at, values = self._dialect.at(root, folder, name)
+        row = self._row(f"SELECT content, gone_at IS NULL FROM photo WHERE {at}", *values)
+        content: int | None
+        content, there = row or (None, False)
+        elsewhere = "SELECT 1 FROM photo WHERE content = ? AND gone_at IS NULL LIMIT 1"
+        return content if there or self._row(elsewhere, content) is None else None
 
     def _next_paths(self, last: int) -> list[tuple[Any, ...]]:
         """The rows (id, root, folder, name) of the next photos after an id."""

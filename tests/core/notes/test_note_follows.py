@@ -108,6 +108,25 @@ def test_an_editor_that_deletes_and_writes_the_file_keeps_the_note(library: Libr
     assert (library.note("a.jpg"), library.note("other.jpg")) == ("ours", None)
 
 
+def test_a_deleted_photo_that_is_there_again_but_cannot_be_read_keeps_its_note(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.put("other.jpg", picture(3))
+    library.look()
+    library.write("a.jpg", "ours")
+    content = library.content("a.jpg")
+    (library.folder / "a.jpg").unlink()
+    library.look()
+    (library.folder / "a.jpg").touch()
+    library.look()
+    assert library.note("a.jpg") == "ours"
+    words = library.index.words
+    assert words.best(words.terms(["a"]), 9, 99).tolist() == [content]  # by its name
+    library.put("a.jpg", picture(1, 3))
+    library.look()
+    assert library.note("a.jpg") == "ours"
+    assert library.content("a.jpg") != content
+
+
 def test_another_image_does_not_get_the_note_and_status_lists_it(library: Library) -> None:
     library.put("a.jpg", picture(1))
     library.look()
