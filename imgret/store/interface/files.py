@@ -141,7 +141,10 @@ class Contents(Protocol):
         ...
 
     def purge(self, now: int) -> int:
-        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path, a note or imported tags. -> how many contents"""
+        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path, a note or imported tags.
+
+        In short transactions. -> how many contents
+        """
         ...
 
 

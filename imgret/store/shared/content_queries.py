@@ -18,6 +18,8 @@ from imgret.store.shared.dialect import Connection, Queries
 from imgret.store.shared.note_queries import NoteQueries
 from imgret.store.trait_rows import SIGNATURE
 
+FORGOTTEN = 200  # contents that are deleted in one transaction
+
 _DATE = ("date", "date_source", "date_precision", "date_zone", "date_fraction")
 
 
@@ -85,14 +87,28 @@ class ContentQueries(Queries, ABC):
         return msgspec.structs.replace(Facts(*row[:-2]), truncated=bool(row[-2]), subsecond=row[-1])
 
     def purge(self, now: int) -> int:
+        before = now - KEEP_TOMBSTONES
         with self._connection.writing() as db:
-            self._notes.remember_places(now - KEEP_TOMBSTONES)
-            db.execute(self._sql("DELETE FROM photo WHERE gone_at < ?"), (now - KEEP_TOMBSTONES,))
-            db.execute("DELETE FROM root WHERE removed AND id NOT IN (SELECT root FROM photo)")
-            rows = self._rows(
-                "SELECT id FROM content WHERE NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id)"
-                f" AND NOT {OWNED.format('content.id')}"
+            self._notes.remember_places(before)
+            db.execute(self._sql("DELETE FROM photo WHERE gone_at < ?"), (before,))
+            db.execute(
+                "DELETE FROM root WHERE removed AND NOT EXISTS (SELECT 1 FROM photo WHERE photo.root = root.id)"
             )
-            unused = [content for (content,) in rows]
-            self.forget(unused)
-        return len(unused)
+        # Outside a transaction that writes: a million contents take half a second. What is found is checked again.
+        unused = (  # two indexes side by side: a look-up for each content would take twice as long
+            "SELECT id FROM (SELECT id FROM content EXCEPT SELECT content FROM photo) AS lone"
+            f" WHERE NOT {OWNED.format('lone.id')}"
+        )
+        again = (
+            f"SELECT id FROM content WHERE id {self._dialect.among} AND NOT {OWNED.format('content.id')}"
+            " AND NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id)"
+        )
+        found = [content for (content,) in self._rows(unused)]
+        deleted = 0
+        for start in range(0, len(found), FORGOTTEN):
+            some = self._dialect.numbers(found[start : start + FORGOTTEN])
+            with self._connection.writing():
+                still = [content for (content,) in self._rows(again, some)]
+                self.forget(still)
+                deleted += len(still)
+        return deleted
