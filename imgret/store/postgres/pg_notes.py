@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from imgret.store.interface.files import Roots
+from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
-from imgret.store.shared.dialect import Database
+from imgret.store.shared import dialect
 from imgret.store.shared.note_queries import SETTLED, NoteQueries
 
 
@@ -20,7 +21,7 @@ class Notes(NoteQueries):
         self._pending = connection.pending
         self._settled: set[int] = set()  # contents that were compared; see `pg_pending.Writer`
 
-    def _compared(self, db: Database, content: int) -> None:  # noqa: ARG002 - later
+    def _compared(self, db: dialect.Database, content: int) -> None:  # noqa: ARG002 - later
         self._settled.add(content)
         self._pending.contents.add(content)
 
