@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from imgret.store.conditions import HAS_PHOTO
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
@@ -45,7 +46,7 @@ class Contents(ContentQueries):
         )
         rows = self._connection.rows(
             f"SELECT id FROM content WHERE {where} AND id IS DISTINCT FROM %(content)s::bigint"
-            " AND EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+            f" AND {HAS_PHOTO.format('content.id')}"
             " ORDER BY coalesce(hash = %(hash)s, false) DESC, id",
             {"hash": hash_, "pixels": pixels, "content": content},
         )

@@ -34,7 +34,7 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.conditions import DURATION, RATED
+from imgret.store.conditions import DURATION, HAS_PHOTO, RATED
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
 from imgret.store.postgres import pg_dialect as dialect
 from imgret.store.postgres import pg_substrings as substrings
@@ -105,7 +105,7 @@ class Filters(FilterParts):
 
     def newest(self, among: Ids | None, count: int) -> Ids:
         lying, values = (
-            "EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)",
+            HAS_PHOTO.format("content.id"),
             [],
         )
         if among is not None:

@@ -47,7 +47,7 @@ class Work:
                     f" SELECT content.id, %s, {DATE.format('content.id')} FROM content"
                     " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = %s"
                     " LEFT JOIN model ON model.id = r.model"
-                    " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+                    f" WHERE {HAS_PHOTO.format('content.id')}"
                     " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (%s, %s, %s))"
                     " ON CONFLICT DO NOTHING",
                     (stage, stage, identity.name, identity.revision, identity.settings),

@@ -22,12 +22,10 @@ class Dialect(NamedTuple):
     root: str  # in FROM and JOIN: the roots as this host sees them, under the name `root`
     away: str  # a condition on a row of `photo`: it is on an unavailable disk that is mounted below its root
     online: str  # a condition on a row of `photo`, joined with `root`: it is available
-    at: Callable[
-        [int, bytes, bytes], Condition
-    ]  # a condition on a row of `photo`: root, folder and name are these
-    below: Callable[
-        [bytes], Condition
-    ]  # begins with AND: the folder is this one or below it; empty for the whole root
+    # A condition on a row of `photo`: its root, folder and name are these.
+    at: Callable[[int, bytes, bytes], Condition]
+    # A condition that begins with AND: the folder is this one or below it. Empty for the whole root.
+    below: Callable[[bytes], Condition]
     year: str  # the year of the column `date`, as an integer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from imgret.store.conditions import HAS_PHOTO
 from imgret.store.shared.content_queries import ContentQueries
 from imgret.store.shared.note_queries import NoteQueries
 from imgret.store.sqlite.connection import Connection
@@ -29,7 +30,7 @@ class Contents(ContentQueries):
         )
         rows = self._connection.rows(
             f"SELECT id FROM content WHERE {where} AND id IS NOT ?3"
-            " AND EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
+            f" AND {HAS_PHOTO.format('content.id')}"
             " ORDER BY hash = ?1 DESC, id",
             (hash_, pixels, content),
         )

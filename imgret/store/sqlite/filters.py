@@ -35,7 +35,7 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.conditions import DURATION, LONGEST, RATED
+from imgret.store.conditions import DURATION, HAS_PHOTO, LONGEST, RATED
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
 from imgret.store.shared.facets import Facets
 from imgret.store.shared.filter_parts import HAVING, FilterParts, of_paths
@@ -92,8 +92,7 @@ class Filters(FilterParts):
     def living(self, contents: Ids) -> NDArray[np.bool_]:
         with self._connection.reading() as db:
             rows = db.execute(
-                "SELECT value FROM carray(?) WHERE EXISTS"
-                " (SELECT 1 FROM photo WHERE photo.content = value AND gone_at IS NULL)",
+                f"SELECT value FROM carray(?) WHERE {HAS_PHOTO.format('value')}",
                 (words.carray(contents),),
             )
             return np.isin(contents, np.fromiter((row[0] for row in rows), np.int64))
@@ -103,7 +102,7 @@ class Filters(FilterParts):
         with self._connection.reading() as db:
             rows = db.execute(
                 "SELECT DISTINCT content FROM photo AS buried INDEXED BY photo_gone"  # else all photos are walked
-                " WHERE gone_at IS NOT NULL AND content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = buried.content AND gone_at IS NULL)"
+                f" WHERE gone_at IS NOT NULL AND content IS NOT NULL AND NOT {HAS_PHOTO.format('buried.content')}"
             )
             deleted = np.fromiter((row[0] for row in rows), np.int64)
             # Two indexes side by side: a look-up for each content would take twice as long.
@@ -112,7 +111,7 @@ class Filters(FilterParts):
             )
 
     def newest(self, among: Ids | None, count: int) -> Ids:
-        with_photo = "EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
+        with_photo = HAS_PHOTO.format("content.id")
         values: list[Any] = []
         if among is not None:
             with_photo, values = "id IN (SELECT value FROM carray(?))", [words.carray(among)]

@@ -53,7 +53,7 @@ class Work:
                     f" SELECT content.id, ?1, {_DATE.format('content.id')} FROM content"
                     " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = ?1"
                     " LEFT JOIN model ON model.id = r.model"
-                    " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+                    f" WHERE {HAS_PHOTO.format('content.id')}"
                     " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (?2, ?3, ?4))",
                     (stage, identity.name, identity.revision, identity.settings),
                 )
