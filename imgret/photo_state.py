@@ -213,5 +213,5 @@ def retry_text(attempts: int, not_before: int) -> str:
     if attempts >= policy.MAX_ATTEMPTS:
         return f"set aside after {attempts} tries; `imgret retry` tries again"
     seconds = not_before - int(time.time())
-    when = "next time" if seconds <= 0 else f"in {seconds // 60 + 1} min"
+    when = "with the next `imgret index`" if seconds <= 0 else f"in {seconds // 60 + 1} min"
     return f"try {attempts} of {policy.MAX_ATTEMPTS}, again {when}" if attempts else f"tried again {when}"

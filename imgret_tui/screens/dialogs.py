@@ -6,21 +6,24 @@ Their background is transparent: Textual would dim what is below and change the 
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import accumulate
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from imgret.terminal.clean import clean
 from imgret_tui.hit_texts import HOME, home_text
-from imgret_tui.keymap import Keymap
+from imgret_tui.keymap import Key, Keymap
 from imgret_tui.search_backend import MOST_FAILED, FailedPhoto, WatchedFolder
 
 _MAX_FAILED = 200  # shown
+_TWO_PARTS = 180  # columns of the terminal
 
 
 class HelpDialog(ModalScreen[None]):
@@ -35,20 +38,33 @@ class HelpDialog(ModalScreen[None]):
         self._keymap = keymap
 
     def compose(self) -> ComposeResult:
-        """The key map by group."""
-        with VerticalScroll(classes="dialog"):
-            for group, keys in self._keymap.by_group():
-                yield Static(group, classes="title", markup=False)
-                for key in keys:
-                    with Horizontal(classes="key-row"):
-                        yield Static(key.label, classes="key", markup=False)
-                        yield Static(key.description, classes="body", markup=False)
-            yield Static("Queries", classes="title", markup=False)
-            yield Static(
-                "two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures topic:sports has:note",
-                classes="body",
-                markup=False,
-            )
+        """The key map by group, in two parts, which stand side by side in a wide terminal."""
+        groups = self._keymap.by_group()
+        lines = list(accumulate(1 + len(keys) for _, keys in groups))
+        half = sum(line <= (lines[-1] + 1) // 2 for line in lines) + 1
+        with VerticalScroll(classes="dialog"), Container(classes="parts"):
+            with Vertical():
+                yield from self._rows(groups[:half])
+            with Vertical():
+                yield from self._rows(groups[half:])
+                yield Static("Queries", classes="title", markup=False)
+                yield Static(
+                    "two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures topic:sports has:note",
+                    classes="body",
+                    markup=False,
+                )
+
+    def _rows(self, groups: list[tuple[str, list[Key]]]) -> ComposeResult:
+        for group, keys in groups:
+            yield Static(group, classes="title", markup=False)
+            for key in keys:
+                with Horizontal(classes="key-row"):
+                    yield Static(key.label, classes="key", markup=False)
+                    yield Static(key.description, classes="body", markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the parts side by side where both have room."""
+        self.set_class(event.size.width >= _TWO_PARTS, "-wide")
 
 
 class FoldersDialog(ModalScreen[bool]):
