@@ -108,18 +108,18 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="imgret-recording-") as home, display() as screen:
         environ = library(Path(home), options.detector.resolve()) | {"DISPLAY": screen}
-        frames = list(recorded(xterm(), STEPS, environ))
-        subprocess.run(
-            [sys.executable, "-c", DRAWING, str(options.folder / "tui.svg")], env=environ, check=True
-        )
         if options.kitty:
-            for frame, name in zip(
-                recorded(kitty(options.kitty), KITTY_STEPS, environ), KITTY_FILES, strict=True
-            ):
+            own = environ | {"XDG_STATE_HOME": os.path.join(home, "kitty")}  # the layout is remembered there
+            frames = list(recorded(kitty(options.kitty), KITTY_STEPS, own))
+            for frame, name in zip(frames, KITTY_FILES, strict=True):
                 if name:
                     frame.image.quantize(256, dither=Image.Dither.NONE).save(
                         options.folder / name, optimize=True
                     )
+        frames = list(recorded(xterm(), STEPS, environ))
+        subprocess.run(
+            [sys.executable, "-c", DRAWING, str(options.folder / "tui.svg")], env=environ, check=True
+        )
     first, *others = [
         frame.image.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames
     ]

@@ -41,7 +41,7 @@ class HelpDialog(ModalScreen[None]):
         """The key map by group, in two parts, which stand side by side in a wide terminal."""
         groups = self._keymap.by_group()
         lines = list(accumulate(1 + len(keys) for _, keys in groups))
-        half = sum(line <= (lines[-1] + 1) // 2 for line in lines) + 1
+        half = min(range(len(groups)), key=lambda last: max(lines[last], lines[-1] + 2 - lines[last])) + 1
         with VerticalScroll(classes="dialog"), Container(classes="parts"):
             with Vertical():
                 yield from self._rows(groups[:half])

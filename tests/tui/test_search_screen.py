@@ -81,6 +81,17 @@ async def test_the_mark_counts_cells_and_what_is_scrolled_away(run: Run) -> None
         assert "nonsense" in problem[: problem.index("▲")]
 
 
+async def test_a_photo_that_moves_to_the_first_page_takes_the_list_back_to_its_beginning(run: Run) -> None:
+    async with run(size=(80, 24)) as here:
+        view = here.app.search.hit_list
+        await here.press(*["down"] * 12)
+        await here.until(lambda: view.scroll_offset.y > 0)
+        first, *others = (hit for hit in view.hits if hit is not view.current)
+        view.show((first, view.current, *others), "", keep_cursor=True)
+        await here.until(lambda: view.cursor == 1)
+        await here.until(lambda: view.scroll_offset.y == 0)
+
+
 async def test_a_wrong_filter_replaces_the_reason_of_another_query(run: Run) -> None:
     async with run() as here:
         await here.type("in:nowhere")
