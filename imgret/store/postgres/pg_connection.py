@@ -18,6 +18,7 @@ import psycopg
 from imgret.store.postgres import pg_address, pg_settings
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_begin import CLAIMING, check_version
+from imgret.store.postgres.pg_dialect import DIALECT
 from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.postgres.pg_session import Session
 from imgret.store.read_ahead import ReadAhead
@@ -36,6 +37,7 @@ class Connection(Session):
 
     def __init__(self, place: str, *, create: bool = True) -> None:
         """See `Session`."""
+        self.dialect = DIALECT
         self._commits = 0  # of this connection
         self._beside = False  # this transaction runs beside others
         self._ordered = False  # it has waited for its turn
