@@ -26,6 +26,7 @@ from imgret.photo import TextLine
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
 
 SIZE = struct.Struct("<II")
 LENGTH = struct.Struct("<I")
@@ -76,6 +77,7 @@ class Reader:
 
     def __init__(self, threads: int, detection: str, recognition: str, direction: str) -> None:
         import cv2
+        from omegaconf import flag_override
         from rapidocr import RapidOCR
 
         cv2.setNumThreads(1)
@@ -85,17 +87,17 @@ class Reader:
                 "Global.text_score": 0.0,  # the stage decides which lines to keep
                 "Global.use_preprocess_img": False,  # `fitted` has done it
                 "Global.use_vertical_padding": False,
-                # With the path of each model rapidocr has nothing to download.
-                "Det.model_path": detection,
-                "Rec.model_path": recognition,
-                "Cls.model_path": direction,
                 "Det.limit_type": "max",
                 "Det.limit_side_len": 1 << 16,
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }
         )
-        # rapidocr loads a model when it is first used: load them now, so that a broken one is a fault of the start.
+        # With a session for each model rapidocr has nothing to download. Its settings accept one only with this flag.
+        settings = self._engine.cfg
+        with flag_override(settings, "allow_objects", values=True):
+            settings.Det.session = _session(detection, threads)
+            settings.Rec.session = _session(recognition, threads)
+            settings.Cls.session = _session(direction, threads)
+        # rapidocr uses a model when it is first needed: do it now, so that a broken one is a fault of the start.
         self._engine._load_det_model()
         self._engine._load_cls_model()
         self._engine._load_rec_model()
@@ -118,6 +120,19 @@ class Reader:
             TextLine(text, round(float(score), 3), tuple(corners.clip(0, 1).round(4).ravel().tolist()))
             for text, score, corners in zip(result.txts, result.scores, result.boxes / scale, strict=True)
         ]
+
+
+def _session(model: str, threads: int) -> InferenceSession:
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.log_severity_level = 4  # fatal errors only
+    options.enable_cpu_mem_arena = False  # the sizes of images differ, and the arena would keep the largest
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Many weights of the detector are denormal: a processor takes a hundred times as long to multiply them.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def enlarged(width: int, height: int) -> tuple[int, int]:

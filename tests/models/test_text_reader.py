@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imgret.config import places
 from imgret.errors import PhotoError, WeightsError
-from imgret.models.text_process import LEAST_SIDE, MOST_PIXELS, STRIDE, enlarged
+from imgret.models.text_process import LEAST_SIDE, MOST_PIXELS, STRIDE, Reader, enlarged
 from imgret.models.text_reader import TextReader
 from imgret.stages.ocr import MODELS, STAGE, OcrSettings, kept
 
@@ -198,3 +198,11 @@ def test_an_enlarged_image_is_bounded(width: int, height: int) -> None:
         wide * high <= max(MOST_PIXELS, width * height) * 1.2 + STRIDE * STRIDE or min(width, height) < STRIDE
     )
     assert LEAST_SIDE < STRIDE
+
+
+def test_rapidocr_uses_sessions_that_treat_denormal_numbers_as_zero() -> None:
+    engine = Reader(1, *files())._engine
+    for part in (engine.text_det, engine.text_rec, engine.text_cls):
+        options = part.session.session.get_session_options()
+        assert options.get_session_config_entry("session.set_denormal_as_zero") == "1"
+        assert options.intra_op_num_threads == 1
