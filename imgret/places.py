@@ -51,7 +51,7 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
         index=index_place(index),
         state=state,
         models=os.path.join(data, "models"),
-        socket=environ.get("IMGRET_SOCKET") or socket,
+        socket=os.path.abspath(environ.get("IMGRET_SOCKET") or socket),
     )
 
 

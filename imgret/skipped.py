@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from msgspec import Struct, field
 
 from imgret.exclude import NOMEDIA, Exclude, is_image
+from imgret.sidecar_names import sidecar_names
 
 _LONGEST_EXTENSION = 16  # bytes; longer ones are counted as no extension
 
@@ -26,6 +27,7 @@ class Skipped(Struct):
     special: int = 0  # FIFOs, sockets, devices
     not_images: Counter[str] = field(default_factory=Counter)  # by extension in lower case; "" for none
     unlisted: int = 0  # folders that cannot be listed
+    unreadable: int = 0  # entries whose type cannot be read
 
 
 def skipped(
@@ -51,23 +53,38 @@ def skipped(
         if any(entry.name == NOMEDIA for entry in entries) and rules.respects_nomedia(folder):
             found.nomedia += 1
             continue
+        photos: list[bytes] = []
+        others: list[bytes] = []
         for entry in entries:
             path = os.path.join(folder, entry.name)
-            if entry.is_symlink():
-                found.links += 1
-            elif entry.is_dir(follow_symlinks=False):
-                reason = rules.pattern(path + b"/") if rules.excludes_folder(folder, entry.name) else None
-                if reason is not None:
-                    found.folders[reason] += 1
-                elif path not in offline:
-                    waiting.append(path)
-            elif not entry.is_file(follow_symlinks=False):
-                found.special += 1
-            elif not is_image(entry.name):
-                found.not_images[_extension(entry.name)] += 1
-            elif rules.excludes_file(folder, entry.name):
-                found.images[rules.pattern(path) or "excluded"] += 1
+            try:
+                if entry.is_symlink():
+                    found.links += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    reason = rules.pattern(path + b"/") if rules.excludes_folder(folder, entry.name) else None
+                    if reason is not None:
+                        found.folders[reason] += 1
+                    elif path not in offline:
+                        waiting.append(path)
+                elif not entry.is_file(follow_symlinks=False):
+                    found.special += 1
+                elif not is_image(entry.name):
+                    others.append(entry.name)
+                elif rules.excludes_file(folder, entry.name):
+                    found.images[rules.pattern(path) or "excluded"] += 1
+                else:
+                    photos.append(entry.name)
+            except OSError:
+                found.unreadable += 1
+        read = _sidecars(folder, photos, others, rules)
+        found.not_images.update(_extension(name) for name in others if name not in read)
     return found
+
+
+def _sidecars(folder: bytes, photos: list[bytes], others: list[bytes], rules: Exclude) -> set[bytes]:
+    """Return those of the `others` that describe one of the photos in the same folder: they are read, not skipped."""
+    possible = {name for name in others if not rules.excludes_sidecar(folder, name)}
+    return possible & {name for photo in photos for name in sidecar_names(photo)} if possible else possible
 
 
 def why_not_entered(root: bytes, folder: bytes, rules: Exclude) -> str | None:

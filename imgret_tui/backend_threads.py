@@ -13,6 +13,7 @@ from collections.abc import Callable
 from textual.message import Message
 
 from imgret.errors import ImgretError
+from imgret_tui.note_saving import NoteJob
 from imgret_tui.picker_messages import JobFailed, QueryFailed, ResultsReady, ThreadCrashed
 from imgret_tui.query_tracker import Query
 from imgret_tui.search_backend import SearchBackend
@@ -66,12 +67,7 @@ class BackendThreads:
             thread.close()
         for thread in threads:
             thread.join(SAVING_SECONDS if thread.is_saving else seconds)
-        if self._words.is_saving:
-            return [
-                *self._words.unsaved,
-                ImgretError("the index was busy: not all notes and tags were saved"),
-            ]
-        return self._words.unsaved
+        return [*self._words.unsaved, *self._words.errors_of_waiting()]
 
     @staticmethod
     def _search_words(backend: SearchBackend, query: Query) -> Message:
@@ -135,6 +131,12 @@ class _BackendThread(threading.Thread):
         with self._changed:
             return bool(self._saves)
 
+    def errors_of_waiting(self) -> list[ImgretError]:
+        """One error for each job that was to save something and has not ended."""
+        busy = ImgretError("the index was busy: not all notes and tags were saved")
+        with self._changed:
+            return [job.failed(busy) if isinstance(job, NoteJob) else busy for job in self._saves]
+
     def close(self) -> None:
         with self._changed:
             self._closing = True
@@ -168,6 +170,7 @@ class _BackendThread(threading.Thread):
                 except ImgretError as error:
                     if saves and self._closing:
                         self.unsaved.append(error)
+                        continue
                     self._post(QueryFailed(query.number, error) if query else JobFailed(error))
                 except Exception as error:
                     # This ends the thread. Unreported, the search would seem to continue for ever.

@@ -27,12 +27,15 @@ CONTROL = ((ControlType.CURSOR_FORWARD, 0),)
 
 
 class ImageRequest(Struct, frozen=True):
-    """The photo at `path` in a box of cells. A preview is decoded from the file itself."""
+    """The photo at `path` in a box of cells. A preview is decoded from the file itself, and drawn over the cells."""
 
     path: bytes
     columns: int
     rows: int
     is_preview: bool = False
+    is_sharp: bool = (
+        False  # decoded from the file itself, because thumbnails of the cache are smaller than the box
+    )
     outlines: tuple[Corners, ...] = ()
     part: Box | None = None  # only this part of the photo, in the resolution of its file
 

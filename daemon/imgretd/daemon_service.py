@@ -15,7 +15,8 @@ import signal
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError, Exit, ImgretError
@@ -83,7 +84,7 @@ class Service:
             await self._server.start(listener)
             notify("READY=1", "STATUS=Starting")
             log.info("Listening", extra={"fields": {"SOCKET": self._places.socket}})
-            tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._begin(held))]
+            tasks = [self._task(self._tick()), self._task(self._begin(held))]
             await self._left.wait()
             notify("STOPPING=1", "STATUS=Leaving")
             for task in tasks:
@@ -147,11 +148,11 @@ class Service:
         while True:
             await asyncio.sleep(min(TICK_SECONDS, limit / 4) if limit else TICK_SECONDS)
             if self.threads.begun and (ticking is None or ticking.done()):
-                ticking = asyncio.create_task(self._tick_folders())
+                ticking = self._task(self._tick_folders())
             if self.threads.begun:
                 self.threads.reconciler.start_missing_threads()
             if self.threads.begun and (checking is None or checking.done()):
-                checking = asyncio.create_task(self._check_index_file())
+                checking = self._task(self._check_index_file())
             if self.threads.slow() is not None:
                 self.threads.update_state()
             oldest = min(
@@ -238,6 +239,19 @@ class Service:
                 log.error("The configuration stays as it was: %s", as_sentence(error))
 
         self._reloading = asyncio.ensure_future(reload())  # kept: the loop has only a weak reference
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._on_task_end)
+        return task
+
+    def _on_task_end(self, task: asyncio.Task[None]) -> None:
+        """Stop with an error after a bug in a task of the loop: without its timers, the daemon would do nothing."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.critical("A task of the daemon failed", exc_info=error)
+            self._failed = f"one of its tasks failed: {as_sentence(error)}"
+            self._left.set()
 
     def _on_thread_failure(self, failure: threading.ExceptHookArgs) -> None:
         """Stop with an error after a bug in a thread, so that systemd restarts the daemon."""

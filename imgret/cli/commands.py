@@ -65,7 +65,21 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 _SHORT = re.compile(r"-(0*k?\d*|h)")
 
 
-class _QueryCommand(TyperCommand):
+class _Command(TyperCommand):
+    """A command that says what to do with a name or a text that begins with a dash."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as click does. An unknown option may have been meant as an argument: the message says how to write that."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            takes_texts = any(each.param_type_name == "argument" for each in self.params)
+            if type(error).__name__ == "NoSuchOption" and takes_texts:
+                error.message += ". Write -- before a name or a text that begins with -."  # type: ignore[attr-defined]
+            raise
+
+
+class _QueryCommand(_Command):
     """A command with a query: of `-word`, no letter is an option."""
 
     def make_parser(self, ctx: Any) -> Any:
@@ -112,10 +126,11 @@ def _imported(name: str) -> Any:
             member.epilog = _EPILOG
             assert member.callback is not None
             member.callback = bypass_typer(member.callback)
+            member.cls = _Command
         alone.add_typer(found, name=name)
     else:
         settings = _SETTINGS.get(name, {})
-        kind = _QueryCommand if "ignore_unknown_options" in settings else None
+        kind = _QueryCommand if "ignore_unknown_options" in settings else _Command
         alone.command(name, cls=kind, epilog=_EPILOG, context_settings=settings)(bypass_typer(found))
     return typer.main.get_group(alone).commands[name]
 

@@ -17,7 +17,7 @@ def socket_path() -> str:
     """Return the path of the daemon's socket."""
     given = os.environ.get("IMGRET_SOCKET")
     if given:
-        return given
+        return os.path.abspath(given)
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     return os.path.join(runtime if os.path.isabs(runtime) else state_folder(), "imgretd.sock")
 

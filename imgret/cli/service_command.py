@@ -123,7 +123,7 @@ def filled(text: str, places: Places, imgretd: str) -> str:
         elif line.startswith("ReadWritePaths="):
             lines.append(f"ReadWritePaths={paths}")
         elif line.startswith("ListenStream=") and os.environ.get("IMGRET_SOCKET"):
-            lines.append(f"ListenStream={_escaped(os.path.abspath(places.socket))}")
+            lines.append(f"ListenStream={_escaped(places.socket)}")
         else:
             lines.append(line)
     return "\n".join(lines) + "\n"
@@ -156,7 +156,7 @@ def _environment(places: Places) -> dict[str, str]:
     known = {
         "IMGRET_CONFIG": places.config,
         "IMGRET_INDEX": places.index,
-        "IMGRET_SOCKET": os.path.abspath(places.socket),
+        "IMGRET_SOCKET": places.socket,
     }
     found = {}
     for name in _PASSED_ON:

@@ -17,22 +17,19 @@ if TYPE_CHECKING:
     from imgret.skipped import Skipped
 
 _SHOWN_EXTENSIONS = 8
-# Parts of the messages about files that are too large.
-_TOO_LARGE = ("Raise max_megapixels", "Raise decode_memory_mb", "is larger than")
 
 
 def skipped_fields(here: Session) -> list[dict[str, Any]]:
     """Walk each available folder now. Return what was left out in each, as the JSON of `skipped`."""
     from imgret import disks
+    from imgret.decode.too_large import is_too_large
     from imgret.exclude import Exclude
     from imgret.search.hit_json import path as path_fields
 
     rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
     folders = []
     with here.index() as store:
-        large = [
-            f.path for f in store.failures.all(MOST_FAILURES) if any(text in f.error for text in _TOO_LARGE)
-        ]
+        large = [each.path for each in store.failures.all(MOST_FAILURES) if is_too_large(each.error)]
         for root in store.roots.all():
             if not root.online:
                 continue
@@ -55,6 +52,7 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
                     "too_large": sum(paths.relative(root.path, path) is not None for path in large),
                     "not_pictures": dict(found.not_images.most_common()),
                     "unlisted": found.unlisted,
+                    "unreadable": found.unreadable,
                 }
             )
     return folders
@@ -78,6 +76,7 @@ def skipped_text(folders: list[dict[str, Any]]) -> list[str]:
             _row(folder["too_large"], "picture", "too large: `imgret status` lists them"),
             _row(folder["special"], "FIFO, socket or device", ""),
             _row(folder["unlisted"], "folder", "cannot be listed"),
+            _row(folder["unreadable"], "file or folder", "cannot be read"),
             _row(sum(folder["not_pictures"].values()), "other file", _extensions(folder["not_pictures"])),
         ]
         shown = [row for row in rows if row]

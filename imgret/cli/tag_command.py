@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -34,12 +35,9 @@ def tag(
         if keywords:
             add, drop = ([], keywords) if remove else (keywords, [])
             missing = change_keywords(store, content, add, drop)
-            of_file = {label.casefold() for label in own_tags(store, content).file_keywords}
+            there = own_tags(store, content)
             for label in missing:
-                if label.casefold() in of_file:
-                    console.message(f"{label} is a keyword of the file, which stays as it is")
-                else:
-                    console.message(f"{label} is no keyword of yours")
+                console.message(_why_not_removed(label, there.keywords, there.file_keywords))
             if missing and len(missing) == len(drop):
                 raise typer.Exit(Exit.NO_HITS)
             return
@@ -49,6 +47,18 @@ def tag(
     if not found:
         console.message("no keywords of yours")
         raise typer.Exit(Exit.NO_HITS)
+
+
+def _why_not_removed(label: str, own: Collection[str], of_file: Collection[str]) -> str:
+    """Return why a keyword was not removed. A search takes `ete` for `Été`; they are two keywords, so removal does not."""
+    from imgret.store.fold import fold
+
+    if label.casefold() in {each.casefold() for each in of_file}:
+        return f"{label} is a keyword of the file, which stays as it is"
+    alike = [each for each in own if fold(each) == fold(label)]
+    return f"{label} is no keyword of yours" + (
+        f", but {', '.join(alike)} is: write its accents" if alike else ""
+    )
 
 
 def rate(

@@ -12,6 +12,7 @@ import stat
 import struct
 from collections.abc import Callable
 
+from imgret.decode.too_large import too_many_bytes
 from imgret.disk_calls import DiskCall, NotResponding, is_stuck
 from imgret.errors import PhotoError
 from imgret.limits import shortage
@@ -98,10 +99,7 @@ def _hash_and_close(fd: int, path: bytes, expected: FileStat | None, on_read: Ca
         view = memoryview(buffer)
         checked = before.size <= SMALL_BYTES
         if before.size > MOST_BYTES:
-            raise PhotoError(
-                f"{os.fsdecode(path)} is larger than {MOST_BYTES >> 30} GiB, so it is not treated as a photo",
-                "Exclude it.",
-            )
+            raise too_many_bytes(os.fsdecode(path), MOST_BYTES)
         while count := os.readv(fd, [view]):
             if not checked and not starts_like_an_image(view[:count]):
                 raise PhotoError(
@@ -117,9 +115,7 @@ def _hash_and_close(fd: int, path: bytes, expected: FileStat | None, on_read: Ca
     finally:
         os.close(fd)
     if before != after or (expected is not None and after != expected):
-        raise PhotoError(
-            f"{os.fsdecode(path)} changed while it was read", "It is tried again.", transient=True
-        )
+        raise PhotoError(f"{os.fsdecode(path)} changed while it was read", transient=True)
     return hasher.digest()
 
 

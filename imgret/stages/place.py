@@ -1,6 +1,7 @@
 """Where the photo was taken: the town, region and country of its coordinates, by the towns of GeoNames.
 
-It reads the coordinates alone, and no pixels. The data is loaded with the first photo that has a position.
+It reads the coordinates alone, and no pixels. The data is loaded with the first photo that has a position, and shared with the
+filter `near:`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from imgret.geography.circles import CircleError, circle, point, split
-from imgret.geography.gazetteer import PACKAGE, TOWNS, Gazetteer, Place
+from imgret.geography.gazetteer import PACKAGE, TOWNS, Place, loaded
 from imgret.geography.local_names import folded
 from imgret.photo import ModelIdentity, Tag
-from imgret.stages.interface import POSITION, Item, LabelMatcher, Result, Stage, StageModel, StageSettings
+from imgret.stages.interface import (
+    POSITION,
+    EntryError,
+    Item,
+    LabelMatcher,
+    Result,
+    Stage,
+    StageModel,
+    StageSettings,
+)
 from imgret.weights import BUILT_IN
 
 if TYPE_CHECKING:
@@ -29,19 +39,20 @@ class PlaceSettings(StageSettings, frozen=True):
     names: Mapping[str, str] = {}  # your own names for `near:`, such as "Our hut" = "46.55, 7.98, 2km"
 
     def __post_init__(self) -> None:
-        """Check the names. Raises ValueError."""
+        """Check the names. Raises EntryError."""
         known: dict[str, str] = {}
         for name, text in self.names.items():
             reason = _unusable(name)
             if reason is not None:
-                raise ValueError(f"the name {name[:60]!r} {reason}")
+                raise EntryError(f"the name {name[:60]!r} {reason}", "names", name)
             other = known.setdefault(folded(name), name)
             if other != name:
-                raise ValueError(f"the names {other[:60]!r} and {name[:60]!r} are the same to `near:`")
+                same = f"the names {other[:60]!r} and {name[:60]!r} are the same to `near:`"
+                raise EntryError(same, "names", name)
             try:
                 circle(text)
             except CircleError as error:
-                raise ValueError(f"{name[:60]!r}: {error}. {error.advice}") from None
+                raise EntryError(f"{name[:60]!r}: {error}. {error.advice}", "names", name) from None
 
 
 def _unusable(name: str) -> str | None:
@@ -65,21 +76,14 @@ class PlaceModel(StageModel):
 
     def __init__(self, path: str, identity: ModelIdentity) -> None:
         self.identity, self._path = identity, path
-        self._gazetteer: Gazetteer | None = None
 
     def run(self, items: Sequence[Item]) -> list[Result]:
         """Return the place of each photo; None for one without a position, or far from all towns."""
         positions = [item.position for item in items if item.position is not None]
         if not positions:
             return [Result(None) for _ in items]
-        if self._gazetteer is None:
-            self._gazetteer = Gazetteer(self._path)
-        found = iter(self._gazetteer.places(positions))
+        found = iter(loaded(self._path).places(positions))
         return [Result(None if item.position is None else next(found)) for item in items]
-
-    def close(self) -> None:
-        """Release the data."""
-        self._gazetteer = None
 
 
 class PlaceStage(Stage):

@@ -64,7 +64,7 @@ def test_the_designs_example_is_read() -> None:
         ("[embed]\nrevision = '/etc'", 2, ["embed.revision"]),
         ("[embed]\nrevision = ''", 2, ["embed.revision"]),
         ("[embed]\nrevision = 'a//b'", 2, ["embed.revision"]),
-        ('\n[embed]\n[place.names]\nhut = "4,5,6,7km"', 3, ["place", "'hut'", "is no point"]),
+        ('\n[embed]\n[place.names]\nhut = "4,5,6,7km"', 4, ["place.names", "'hut'", "is no point"]),
         ("\n\ndaemon = {full_scan_hours = -1}", 3, ["daemon.full_scan_hours", "between"]),
         ("\npicker = {keys = {f2 = 1}}", 2, ["picker.keys", "Expected `str`"]),
         ("device = []", 1, ["device"]),
@@ -279,6 +279,7 @@ def test_the_quick_path_finds_the_same_places(monkeypatch: pytest.MonkeyPatch) -
         assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     monkeypatch.setenv("IMGRET_INDEX", "here.db")
+    monkeypatch.setenv("IMGRET_SOCKET", "../s")
     assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
 
 

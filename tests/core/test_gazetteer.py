@@ -68,10 +68,10 @@ def test_regions_have_local_names(world: Gazetteer) -> None:
 
 def test_areas_are_where_their_countries_are(world: Gazetteer) -> None:
     """The nearest town is in one of its countries, or another town in the area is."""
-    found = areas.areas()
+    found, towns = areas.areas(), list(world.towns)
     _, nearest = world._tree.query(on_sphere([area.circle[:2] for area in found]))
     for area, town in zip(found, nearest, strict=True):
-        inside = [world.towns[town], *(each for each in world.towns if each.country_code in area.countries)]
+        inside = [towns[town], *(each for each in towns if each.country_code in area.countries)]
         assert any(
             each.country_code in area.countries
             and distance_km((each.latitude, each.longitude), area.circle[:2]) <= max(area.circle.km, 170)

@@ -76,6 +76,16 @@ def test_a_keyword_that_is_not_there_cannot_be_removed(command: Command) -> None
     assert metadata(command)["keywords"] == ["sea", "red"]
 
 
+def test_a_keyword_is_removed_with_its_accents_alone(command: Command) -> None:
+    command("tag", "/photos/a.jpg", "Été", "ete!")
+    assert command("query", "keyword:ete")[1] == "/photos/a.jpg\n"
+    message = "ete is no keyword of yours, but Été is: write its accents\n"
+    assert command("tag", "--remove", "/photos/a.jpg", "ete") == (1, "", message)
+    assert command("tag", "/photos/a.jpg") == (0, "ete!\nÉté\n", "")
+    assert command("tag", "--remove", "/photos/a.jpg", "ÉTÉ") == (0, "", "")
+    assert command("tag", "/photos/a.jpg") == (0, "ete!\n", "")
+
+
 def test_a_rating_of_ones_own_counts_before_that_of_the_file(command: Command) -> None:
     assert command("rate", "/photos/a.jpg") == (1, "", "no rating of yours\n")
     assert command("rate", "/photos/a.jpg", "5") == (0, "", "")

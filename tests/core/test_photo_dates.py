@@ -92,6 +92,7 @@ def test_dates_of_xmp(written: str, expected: PhotoDate, shown: str) -> None:
     [
         "",
         "0000-00-00",
+        "0000-07-00",
         "0000:00:00 00:00:00",
         "2019-13",
         "2019-02-30",
@@ -126,6 +127,38 @@ def test_impossible_dates_of_exif_are_reported(
     found = exif_date_problems({exif.DATE_TIME: changed}, {exif.DATE_TIME_ORIGINAL: original})
     sentence = f"has the date {reported}, which is impossible or ambiguous, so it is not used"
     assert found == ((sentence,) if reported else ())
+
+
+@pytest.mark.parametrize(
+    ("original", "changed", "expected"),
+    [
+        ("2020:02:00 00:00:00", None, PhotoDate(seconds(2020, 2), "exif", "month")),
+        ("2020:00:00", None, PhotoDate(seconds(2020), "exif", "year")),
+        ("2020:00:15 10:00:00", None, PhotoDate(seconds(2020), "exif", "year")),
+        ("1965-07-00", "2019:07:04 12:13:14", PhotoDate(seconds(1965, 7), "exif", "month")),  # a scan
+        ("2019:07:04 12:13:14", "2020:02:00", PhotoDate(seconds(2019, 7, 4, 12, 13, 14), "exif")),
+        ("1970:01:01 00:00:00", "2020:02:00", PhotoDate(seconds(2020, 2), "exif", "month")),
+        ("0000:02:00", None, None),
+        ("2020:13:00", None, None),
+        ("2020:02:001", None, None),
+    ],
+)
+def test_exif_with_an_unknown_day_gives_the_month_or_the_year(
+    original: str, changed: str | None, expected: PhotoDate | None
+) -> None:
+    assert exif_date({exif.DATE_TIME: changed}, {exif.DATE_TIME_ORIGINAL: original}) == expected
+
+
+@given(st.integers(1800, 2100), st.integers(0, 12), st.integers(0, 28), st.sampled_from([":", "-"]))
+def test_all_sources_read_zeros_as_unknown(year: int, month: int, day: int, by: str) -> None:
+    written = f"{year}{by}{month:02}{by}{day:02}"
+    found = written_date(written, "x"), iptc_date(f"{year}{month:02}{day:02}", "")
+    found = (*found, exif_date({exif.DATE_TIME: written}, {}))
+    known = seconds(year, *((month, day) if month and day else (month,) if month else ()))
+    precision = "day" if month and day else "month" if month else "year"
+    dates = {(date.at, date.precision) for date in found if date is not None}
+    assert dates == {(known, precision)}
+    assert None not in found or datetime(year, month or 1, day or 1) in exif.UNSET_CLOCK
 
 
 @given(st.text(max_size=24) | st.binary(max_size=24) | st.text("0129:./- ", max_size=20))

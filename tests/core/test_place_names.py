@@ -34,12 +34,28 @@ from imgret.store.clauses import Near
 def test_a_name_that_cannot_be_found_is_refused_with_its_line(name: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason) as refused:
         parse(f'\n[place.names]\n"{name}" = "44.1, 9.7"\n', "the.toml")
-    assert str(refused.value).startswith("the.toml, line 2: place: the name ")
+    assert str(refused.value).startswith("the.toml, line 3: place.names: the name ")
 
 
 def test_two_names_that_are_the_same_to_a_query_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'Our Hut' and 'our-hut' are the same to `near:`"):
+    with pytest.raises(ConfigError, match=r"line 3: .*'Our Hut' and 'our-hut' are the same to `near:`"):
         parse('[place.names]\n"Our Hut" = "1, 2"\n"our-hut" = "3, 4"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[place]\nnames.hut = "1, 2"\nnames."a.b" = "x"', 3),
+        ('[place.names]\nhut = "1, 2"\n"a = b" = "x"\n', 3),
+        ("[place.names] # mine\n'a.b' = 'x' # = y\n", 2),
+        ('[ "place" . names ]\nhut = "1, 2"\n\nx = "x"', 4),
+        ('[place]\nnames = { hut = "x" }', 2),
+        ('place.names.hut = "x"', 1),
+    ],
+)
+def test_a_wrong_entry_is_named_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(ConfigError, match=rf"x\.toml, line {line}: place\.names: .* is no point"):
+        parse(text, "x.toml")
 
 
 NAMES = st.text(min_size=1, max_size=12) | st.text("hut,0159 .km-", max_size=12)

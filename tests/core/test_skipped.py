@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from faulty_disk import faulty_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.config import Settings
+from imgret.decode.too_large import is_too_large, too_many_bytes, too_many_pixels, too_much_memory
+from imgret.errors import PhotoError
 from imgret.exclude import DEFAULTS, Exclude
 from imgret.intake import SyncResult
+from imgret.photo import FileStat
 from imgret.photo_state import EXCLUDED, PENDING, photo_state
 from imgret.scan import scan
 from imgret.skipped import skipped, why_not_entered
@@ -206,6 +210,44 @@ def test_all_skipped_files_are_counted(root: Path) -> None:
     }
     assert (listed.nomedia, listed.links, listed.special, listed.unlisted) == (1, 2, 1, 0)
     assert listed.not_images == {".mp4": 2, "": 2}
+
+
+def test_sidecars_of_photos_are_not_left_out(root: Path) -> None:
+    write(root, "a.jpg", "a.xmp", "a.jpg.xmp", "a.jpg.json", "metadata.json")  # read
+    write(
+        root, "b.xmp", ".a.jpg.xmp", "package.json", "alone/a.xmp", "alone/metadata.json"
+    )  # describe no photo
+    assert skipped(os.fsencode(root), Exclude()).not_images == {".xmp": 3, ".json": 2}
+
+
+def test_an_entry_that_cannot_be_read_is_counted_and_the_others_too(tmp_path: Path, root: Path) -> None:
+    if not os.path.exists("/dev/fuse") or os.geteuid():
+        pytest.skip("a FUSE file system needs root and /dev/fuse")
+    write(root, "bad.jpg", "film.mp4", "good.jpg", "below/bad.jpg", "below/notes.txt")
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    with faulty_disk(str(root), str(mount), eio_stat="bad.jpg"):
+        listed = skipped(os.fsencode(mount), Exclude())
+    assert (listed.unreadable, listed.not_images) == (2, {".mp4": 1, ".txt": 1})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [too_much_memory("a.jpg", 512), too_many_pixels("a.jpg", "9 x 9", 200), too_many_bytes("a.jpg", 4 << 30)],
+)
+def test_files_that_are_too_large_are_recognised_by_the_message_that_the_index_keeps(
+    store: Store, root: Path, error: PhotoError
+) -> None:
+    write(root, "a.jpg")
+    known, _ = add_root(store, os.fsencode(root))
+    store.photos.save_unreadable(known.id, b"", b"a.jpg", FileStat(1, 1, 1, 1), error.advice, 0)
+    (failure,) = store.failures.all()
+    assert is_too_large(failure.error)
+
+
+def test_the_name_of_a_file_does_not_make_it_too_large() -> None:
+    name = too_much_memory("x", 512).advice
+    assert not is_too_large(PhotoError(f"{name}.jpg is damaged or cut short", "It is tried again.").advice)
 
 
 names = st.sampled_from(

@@ -40,6 +40,16 @@ def test_an_option_without_a_value_is_refused_alike(key: str) -> None:
             having(read("dogs"), key, value, NOW, KINDS)
 
 
+@pytest.mark.parametrize(
+    "text", ["0:beach", "two dogs 0:beach", "-0:beach", '0.0:"beach" 2:sea', "000:beach"]
+)
+def test_a_weight_of_zero_is_refused(text: str) -> None:
+    with pytest.raises(QueryError, match="the weight of beach is 0") as refused:
+        read(text)
+    assert refused.value.position == text.index("0")
+    assert "Leave it out" in refused.value.hint
+
+
 @pytest.mark.parametrize("text", ["dog>=", "two cats dog>", "-dog!=", "Rating<", "rating≥"])
 def test_a_count_without_a_number_is_refused(text: str) -> None:
     with pytest.raises(QueryError, match="wants a value") as refused:

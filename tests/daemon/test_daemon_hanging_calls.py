@@ -38,6 +38,18 @@ def test_a_call_that_hangs_delays_only_those_behind_it():
     asyncio.run(live())
 
 
+def test_a_bug_in_the_timers_ends_the_daemon_with_its_reason(monkeypatch, caplog):
+    """Without systemd nothing else would notice that they have stopped."""
+    monkeypatch.setattr(daemon_service, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    daemon = daemon_service.Service(places(), parse(WORDLLAMA), load_models)
+    monkeypatch.setattr(daemon.threads, "slow", lambda: {}["a bug"] if daemon.threads.begun else None)
+    with pytest.raises(DaemonError, match="one of its tasks failed: unexpected KeyError: 'a bug'"):
+        asyncio.run(asyncio.wait_for(daemon.run(), 60))
+    assert any(record.exc_info and record.levelname == "CRITICAL" for record in caplog.records)
+    assert not os.path.exists(places().socket)
+
+
 def test_a_folder_that_hangs_is_reported_and_delays_no_other_request(monkeypatch, tmp_path):
     """`isdir` on a network share that is gone does not return."""
     monkeypatch.setattr(folder_requests, "CONTROL_SECONDS", 0.5)

@@ -107,6 +107,19 @@ def test_the_command_reports_that_the_daemon_is_paused(home, daemon):
     assert len(home.indexed()) == 1
 
 
+@pytest.mark.parametrize("command", [["pause"], ["resume"], ["status", "--follow"]])
+def test_a_command_for_the_daemon_of_another_index_is_refused(home, daemon, command):
+    daemon.wait_until_idle()
+    served, other = home.places.index, str(home.path / "other.db")
+    home.environ["IMGRET_INDEX"] = other
+    ran = home.imgret(*command, timeout=60)
+    assert ran.returncode == 4
+    assert f"serves another index: {served}" in ran.stderr.decode()
+    assert "IMGRET_INDEX" in ran.stderr.decode()
+    assert not daemon.request("status")["paused"]
+    assert not os.path.exists(other)
+
+
 def test_without_folders_those_that_were_indexed_are_looked_at(home, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

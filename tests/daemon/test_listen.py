@@ -8,6 +8,8 @@ import sys
 import pytest
 from imgretd.listen import alone, listen, remove_socket
 
+from imgret.cli import quick_places
+from imgret.config import places
 from imgret.errors import DaemonError
 
 
@@ -26,6 +28,12 @@ def test_a_stale_socket_is_replaced(path):
         assert os.stat(path).st_mode & 0o777 == 0o600
     remove_socket(path)
     assert not os.path.lexists(path)
+
+
+def test_a_relative_socket_is_the_same_for_all_programs_in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMGRET_SOCKET", "run/../s")
+    assert places().socket == quick_places.socket_path() == os.path.join(os.getcwd(), "s")
 
 
 @pytest.mark.must_run

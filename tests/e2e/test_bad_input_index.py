@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -180,3 +181,26 @@ def test_a_full_disk_stops_with_a_sentence_and_it_continues_when_there_is_space(
     assert imgret("status", "--json").objects[0]["described"] == 120
     doctor = imgret("doctor")
     assert doctor.code == 0, doctor.out
+
+
+@pytest.mark.must_run
+def test_a_full_disk_refuses_notes_and_tags_and_promises_nothing(
+    one: Library, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, photo = mounted("size=8m"), one.photos / "good.jpg"
+    shutil.copy(one.database, disk / "index.db")
+    monkeypatch.setenv("IMGRET_INDEX", str(disk / "index.db"))
+    commands = (["tag", photo, "sea"], ["rate", photo, "5"], ["note", photo, "a " * 20_000])
+    with open(disk / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
+    for command in commands:
+        done = imgret(*command)
+        assert (done.code, f"the disk of {disk}/index.db is full" in done.err) == (3, True), done.err
+        assert "Free some space on that disk and run the same command again." in done.err
+        assert "continues" not in done.err
+    (disk / "filler").unlink()
+    assert [imgret(name, photo).code for name in ("tag", "rate", "note")] == [1, 1, 1]  # nothing was saved
+    for command in commands:
+        assert imgret(*command).code == 0
+    assert imgret("tag", photo).out == b"sea\n"

@@ -126,6 +126,22 @@ def test_every_bad_line_of_an_import_is_reported_and_only_it_is_skipped(
     assert cafe.rows("SELECT text FROM note WHERE text LIKE 'x%'") == [("xé\ufffdy",)]
 
 
+@pytest.mark.parametrize("command", [["tag", "{}", "-x"], ["note", "-dash.png", "x"], ["show", "-dash.png"]])
+def test_a_word_that_begins_with_a_dash_is_refused_with_what_to_write(
+    cafe: Library, command: list[str]
+) -> None:
+    done = imgret(*(word.format(cafe.photos / "good.png") for word in command))
+    assert (done.code, "No such option: -" in done.err) == (2, True)
+    assert "Write -- before a name or a text that begins with -." in done.err
+
+
+def test_a_keyword_that_begins_with_a_dash_is_one_behind_two_dashes(cafe: Library) -> None:
+    photo = cafe.photos / "good.png"
+    assert imgret("tag", photo, "--", "-x").code == 0
+    assert imgret("tag", photo).out == b"-x\n"
+    assert "Write --" not in imgret("pause", "--wrong").err  # it takes no words
+
+
 def test_one_line_or_query_with_an_unexpected_error_fails_alone(
     cafe: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from imgret.store.factory import open_store
 from imgret.store.interface.descriptions import Results
 from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.photo_actions import Outcome
-from imgret_tui.screens.dialogs import NoteDialog
+from imgret_tui.screens.note_dialog import NoteDialog
 from imgret_tui.screens.photo_screen import PhotoScreen
 from imgret_tui.screens.tag_dialogs import KeywordsDialog
 
