@@ -19,9 +19,8 @@ from imgret_tui.query_tracker import Query
 from imgret_tui.search_backend import SearchBackend
 
 WORDS_FIRST_SECONDS = 0.1  # that a local search by meaning leaves the processor to the search by words
-SAVING_SECONDS = (
-    30.0  # that the end of the program waits for what the user saved: another process may write now
-)
+# that the end of the program waits for what the user saved: another process may write now
+SAVING_SECONDS = 30.0
 Job = Callable[[SearchBackend], Message | None]
 Post = Callable[[Message], object]
 
@@ -105,9 +104,8 @@ class _BackendThread(threading.Thread):
         self._query: Query | None = None
         self._jobs: dict[str, Job] = {}
         self._saves: list[Job] = []  # the first one until it has ended
-        self.unsaved: list[
-            ImgretError
-        ] = []  # of saves that failed after `close`: nobody reads a message by then
+        # of saves that failed after `close`: nobody reads a message by then
+        self.unsaved: list[ImgretError] = []
         self._closing = False
         self.start()
 

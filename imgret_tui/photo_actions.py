@@ -42,9 +42,8 @@ class PhotoActions(App[Outcome]):
     photo: PhotoScreen | None = None  # the full-screen photo that was opened last
     backend: BackendThreads
     note_dialog: NoteDialog | None = None  # that was opened last
-    unsaved: list[
-        ImgretError
-    ]  # to print at the end: errors of notes and tags, which the user may not have seen
+    # to print at the end: errors of notes and tags, which the user may not have seen
+    unsaved: list[ImgretError]
 
     def action_execute(self, command: str) -> None:
         """Run a command of the user on the terminal, which the picker leaves meanwhile."""
