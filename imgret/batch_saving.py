@@ -70,9 +70,8 @@ class BatchSaver:
         self._stages = frozenset(stages)
         self._note_stages = read_notes(settings)
         self._own_stages = self._note_stages | registry.installed().all_followers([POSITION])  # not of a twin
-        self._vanished: dict[int, Traits] | None = (
-            None  # of photos with notes that were deleted; None: not read yet
-        )
+        # of photos with notes that were deleted; None: not read yet
+        self._vanished: dict[int, Traits] | None = None
         self._requeued: set[int] = set()  # contents queued a second time in this run because of a new note
         self._order_again = order_again
 

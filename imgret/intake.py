@@ -132,13 +132,15 @@ def _save(
         for each, read_as in files:
             if isinstance(read_as, PhotoGone):
                 found.racy.add(each.folder)  # it was deleted after the scan: scan again soon
-            elif isinstance(read_as, PhotoError):
-                _save_unreadable(store, root, each, read_as, found)
+                continue
+            if isinstance(read_as, PhotoError):
+                changed = _save_unreadable(store, root, each, read_as, found)
             else:
-                renamed |= (changed := _save_file(store, root, each, read_as, stages, found))
-                if changed and photo_metadata.has_sidecar(store, root.id, each.folder, each.name):
-                    for content in changed:
-                        photo_metadata.queue(store, settings, content)
+                changed = _save_file(store, root, each, read_as, stages, found)
+            renamed |= changed
+            if changed and photo_metadata.has_sidecar(store, root.id, each.folder, each.name):
+                for content in changed:
+                    photo_metadata.queue(store, settings, content)
         for content in renamed:  # once per batch, because many copies of one image are one content
             store.results.refresh_words(content)
             photo_metadata.moved(store, settings, content)
@@ -190,11 +192,17 @@ def _save_file(
 
 def _save_unreadable(
     store: Store, root: Root, each: FoundFile, error: PhotoError, outcome: SyncResult
-) -> None:
+) -> set[int]:
+    """Save that a file cannot be read. Returns the content of a photo that was deleted and is there again."""
     now = int(time.time())
-    if store.photos.save_unreadable(root.id, each.folder, each.name, each.file_stat, error.advice, now):
-        outcome.unreadable += 1
-        outcome.problems.append(error.advice)
+    place = root.id, each.folder, each.name
+    before = store.photos.content_at(*place)
+    if not store.photos.save_unreadable(*place, each.file_stat, error.advice, now):
+        return set()
+    outcome.unreadable += 1
+    outcome.problems.append(error.advice)
+    content = store.photos.content_at(*place)
+    return set() if content in (None, before) else {content}
 
 
 def mark_deleted(

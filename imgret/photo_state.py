@@ -126,7 +126,7 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
     elif errors:
         attempts, not_before, error = next(iter(errors.values()))
         state = FAILED
-        reason = f"{row_values.named(error or '', path)} ({_retry_text(attempts, not_before)})"
+        reason = f"{row_values.named(error or '', path)} ({retry_text(attempts, not_before)})"
     elif set(todo) - set(waiting):
         state = PENDING
         what = ", ".join(sorted(set(todo) - set(waiting)))
@@ -192,7 +192,7 @@ def _mode(path: bytes) -> int | None:
 
 def _unread(store: Store, photo: Photo) -> str | None:
     failure = store.failures.unreadable(photo)
-    return f"{failure.error} ({_retry_text(failure.attempts, failure.not_before)})" if failure else None
+    return f"{failure.error} ({retry_text(failure.attempts, failure.not_before)})" if failure else None
 
 
 def _offline(store: Store, path: bytes) -> str:
@@ -208,9 +208,10 @@ def _offline(store: Store, path: bytes) -> str:
     return next((f"its disk is offline: {reason}" for reason in reasons if reason), "its disk is offline")
 
 
-def _retry_text(attempts: int, not_before: int) -> str:
+def retry_text(attempts: int, not_before: int) -> str:
+    """Return when a photo that failed `attempts` times is tried again; `not_before`: seconds since 1970."""
     if attempts >= policy.MAX_ATTEMPTS:
         return f"set aside after {attempts} tries; `imgret retry` tries again"
     seconds = not_before - int(time.time())
-    when = "next time" if seconds <= 0 else f"in {seconds // 60 + 1} min"
+    when = "with the next `imgret index`" if seconds <= 0 else f"in {seconds // 60 + 1} min"
     return f"try {attempts} of {policy.MAX_ATTEMPTS}, again {when}" if attempts else f"tried again {when}"

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from textual.message import Message
 
 from imgret.errors import ImgretError
+from imgret_tui.note_saving import NoteJob
 from imgret_tui.picker_messages import JobFailed, QueryFailed, ResultsReady, ThreadCrashed
 from imgret_tui.query_tracker import Query
 from imgret_tui.search_backend import SearchBackend
 
 WORDS_FIRST_SECONDS = 0.1  # that a local search by meaning leaves the processor to the search by words
-SAVING_SECONDS = (
-    30.0  # that the end of the program waits for what the user saved: another process may write now
-)
+# that the end of the program waits for what the user saved: another process may write now
+SAVING_SECONDS = 30.0
 Job = Callable[[SearchBackend], Message | None]
 Post = Callable[[Message], object]
 
@@ -66,12 +66,7 @@ class BackendThreads:
             thread.close()
         for thread in threads:
             thread.join(SAVING_SECONDS if thread.is_saving else seconds)
-        if self._words.is_saving:
-            return [
-                *self._words.unsaved,
-                ImgretError("the index was busy: not all notes and tags were saved"),
-            ]
-        return self._words.unsaved
+        return [*self._words.unsaved, *self._words.errors_of_waiting()]
 
     @staticmethod
     def _search_words(backend: SearchBackend, query: Query) -> Message:
@@ -109,9 +104,8 @@ class _BackendThread(threading.Thread):
         self._query: Query | None = None
         self._jobs: dict[str, Job] = {}
         self._saves: list[Job] = []  # the first one until it has ended
-        self.unsaved: list[
-            ImgretError
-        ] = []  # of saves that failed after `close`: nobody reads a message by then
+        # of saves that failed after `close`: nobody reads a message by then
+        self.unsaved: list[ImgretError] = []
         self._closing = False
         self.start()
 
@@ -134,6 +128,12 @@ class _BackendThread(threading.Thread):
     def is_saving(self) -> bool:
         with self._changed:
             return bool(self._saves)
+
+    def errors_of_waiting(self) -> list[ImgretError]:
+        """One error for each job that was to save something and has not ended."""
+        busy = ImgretError("the index was busy: not all notes and tags were saved")
+        with self._changed:
+            return [job.failed(busy) if isinstance(job, NoteJob) else busy for job in self._saves]
 
     def close(self) -> None:
         with self._changed:
@@ -168,6 +168,7 @@ class _BackendThread(threading.Thread):
                 except ImgretError as error:
                     if saves and self._closing:
                         self.unsaved.append(error)
+                        continue
                     self._post(QueryFailed(query.number, error) if query else JobFailed(error))
                 except Exception as error:
                     # This ends the thread. Unreported, the search would seem to continue for ever.

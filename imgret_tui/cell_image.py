@@ -27,12 +27,13 @@ CONTROL = ((ControlType.CURSOR_FORWARD, 0),)
 
 
 class ImageRequest(Struct, frozen=True):
-    """The photo at `path` in a box of cells. A preview is decoded from the file itself."""
+    """The photo at `path` in a box of cells. A preview is decoded from the file itself, and drawn over the cells."""
 
     path: bytes
     columns: int
     rows: int
     is_preview: bool = False
+    is_sharp: bool = False  # decoded from the file itself: thumbnails of the cache are smaller than the box
     outlines: tuple[Corners, ...] = ()
     part: Box | None = None  # only this part of the photo, in the resolution of its file
 
@@ -44,9 +45,8 @@ class CellImage(Struct, frozen=True, eq=False):
     rows: int
     image_id: int | None = None  # of an image that kitty has
     colours: list[list[tuple[int, int]]] | None = None  # of half blocks: rows of (upper, lower) as 0xRRGGBB
-    overlay: str | None = (
-        None  # written over blank cells: a sixel, or the placement of an image that kitty has
-    )
+    # written over blank cells: a sixel, or the placement of an image that kitty has
+    overlay: str | None = None
     pixels: Pixels | None = None  # of a thumbnail that is drawn with all others of its page, as one sixel
     reason: str | None = None  # why the photo cannot be shown
     file_stat: FileStat | None = None  # of the file before it was loaded; None if there was no file

@@ -19,6 +19,7 @@ class HitLayout(Struct, frozen=True):
     area: Size
     count: int
     is_grid: bool
+    text_rows: int = 1  # below each image of a grid
 
     @property
     def entry(self) -> Size:
@@ -26,7 +27,7 @@ class HitLayout(Struct, frozen=True):
         width = max(1, self.area.width // self.columns)
         if self.is_grid:
             image_rows = round((width - 1) * 3 / 8)  # 4:3 at cells of 1:2
-            return Size(width, min(1 + image_rows, max(2, self.area.height)))
+            return Size(width, min(self.text_rows + image_rows, max(2, self.area.height)))
         return Size(width, self._list_entry[0])
 
     @property
@@ -56,7 +57,7 @@ class HitLayout(Struct, frozen=True):
     def thumbnail(self) -> Size:
         """The size of a thumbnail; (0, 0) in a list without room for one."""
         if self.is_grid:
-            return Size(self.entry.width - 1, self.entry.height - 1)
+            return Size(self.entry.width - 1, max(1, self.entry.height - self.text_rows))
         size = self._list_entry[1]
         return size if self.entry.width >= size.width + _TEXT_CELLS else Size(0, 0)
 

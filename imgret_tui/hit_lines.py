@@ -63,6 +63,10 @@ def date_text(taken_at: int | None, precision: str | None = None) -> str:
         return ""
 
 
+def _date(hit: Hit) -> str:
+    return date_text(hit.taken_at, hit.taken_precision)
+
+
 def counts_text(objects: Mapping[str, int]) -> str:
     """The objects, most frequent first: `2 dogs, 1 ball`."""
     return ", ".join(
@@ -103,20 +107,30 @@ def _text_line(entry: ListedHit, row: int, rows: int, width: int, styles: LineSt
     if row == len(titles) and reasons:
         return reasons
     if row == len(titles) + bool(reasons):
-        facts = facts_text(hit, date_text(hit.taken_at, hit.taken_precision), entry.folder, width)
+        facts = facts_text(hit, _date(hit), entry.folder, width)
         return [Segment(facts, styles.dim)]
     return []
 
 
-def grid_line(entry: ListedHit, row: int, rows: int, width: int, styles: LineStyles) -> list[Segment]:
-    """Row `row` of the `rows` of a grid cell, exactly `width` cells wide; the last row has the file name.
+def grid_line(
+    entry: ListedHit, row: int, rows: int, width: int, styles: LineStyles, text_rows: int = 1
+) -> list[Segment]:
+    """Row `row` of the `rows` of a grid cell, exactly `width` cells wide.
 
-    The first cell has the cursor, which is as high as the image, and the mark.
+    The last `text_rows` have the file name, why the photo is there, and the facts. The first cell has the cursor, which is as
+    high as the image, and the mark.
     """
     gutter = _gutter(entry, row, styles)[0 if entry.is_current or not entry.is_marked or row else 1]
-    if row < rows - 1:
+    text_row = row - (rows - text_rows)
+    if text_row < 0:
         image = _image_line(entry.image, row, width - 1, styles.space, centred=True)
         return [gutter, *fit_segments(image, width - 1, styles.space)]
+    if text_row > 0:
+        left = max(1, width - 2)
+        facts = facts_text(entry.hit, _date(entry.hit), entry.folder, left)
+        line = _reasons(entry.hit, styles, left) if text_row == 1 else [Segment(facts, styles.dim)]
+        end = [Segment(" ", styles.space)]
+        return fit_segments([gutter, *fit_segments(line, left, styles.base), *end], width, styles.base)
     sign = STRENGTHS.get(entry.hit.strength or "", "")
     prefix = [Segment(f"{MARK} ", styles.mark)] if entry.is_marked else []
     left = width - 3 - sum(cell_len(segment.text) for segment in prefix) - len(sign)

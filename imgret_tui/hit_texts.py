@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterable
 
 from rich.cells import cell_len, set_cell_size
@@ -14,11 +15,17 @@ HOME = os.fsencode(os.path.expanduser("~"))
 _SEPARATOR = " · "
 _LEAST_NAME, _LEAST_FOLDER = 12, 10  # cells that a cut one keeps
 _LONGEST_EXTENSION = 8  # characters; more is a name with a dot in it
+_JOINERS = re.compile("(?<=[\u2600-\u27bf\U0001f000-\U0001faff])[\u200d\ufe0e\ufe0f]+")
+
+
+def drawable(text: str | bytes) -> str:
+    """As `clean`, with emoji that are joined to one beside each other: terminals differ in how wide they draw that one."""
+    return _JOINERS.sub("", clean(text))
 
 
 def file_name(hit: Hit) -> str:
     """The name of the file, safe for a terminal."""
-    return clean(os.path.basename(hit.path))
+    return drawable(os.path.basename(hit.path))
 
 
 def title(hit: Hit) -> str:
@@ -33,10 +40,10 @@ def has_sentence(hit: Hit) -> bool:
 
 def _sentence(hit: Hit) -> str:
     for text in (hit.caption, hit.note):
-        joined = clean(" ".join((text or "").split()))
+        joined = drawable(" ".join((text or "").split()))
         if joined:
             return joined
-    lines = (clean(" ".join(str(line["text"]).split())) for line in hit.shown.get("text") or ())
+    lines = (drawable(" ".join(str(line["text"]).split())) for line in hit.shown.get("text") or ())
     read = " ".join(line for line in lines if line)
     return f"“{read}”" if read else ""
 
@@ -63,8 +70,8 @@ def folder_text(folder: bytes, roots: Collection[bytes], home: bytes) -> str:
         root = max(inside, key=len)
         below = os.path.relpath(folder, root)
         if below == b".":
-            return clean(os.path.basename(root) or root)
-        return clean(below if len(roots) == 1 else os.path.join(os.path.basename(root), below))
+            return drawable(os.path.basename(root) or root)
+        return drawable(below if len(roots) == 1 else os.path.join(os.path.basename(root), below))
     return home_text(folder, home)
 
 
@@ -72,8 +79,8 @@ def home_text(path: bytes, home: bytes) -> str:
     """A path with `~` for the home folder, safe for a terminal."""
     home = home.rstrip(b"/")
     if home and (path == home or path.startswith(home + b"/")):
-        return "~" + clean(path[len(home) :])
-    return clean(path)
+        return "~" + drawable(path[len(home) :])
+    return drawable(path)
 
 
 def cut_end(text: str, width: int) -> str:

@@ -165,8 +165,10 @@ class IndexBackend:
 
     def failed_photos(self) -> tuple[FailedPhoto, ...]:
         """See `SearchBackend`."""
+        from imgret.photo_state import retry_text
+
         return tuple(
-            FailedPhoto(failure.path, failure.error, failure.attempts)
+            FailedPhoto(failure.path, failure.error, retry_text(failure.attempts, failure.not_before))
             for failure in self._client.store.failures.all(MOST_FAILED)
         )
 

@@ -210,13 +210,15 @@ def bindings_of(keys: Sequence[Key]) -> list[Binding]:
 
 # These pages have no query, so letters are keys.
 COPIES_KEYS: tuple[Key, ...] = (
-    _key("next-group", "right n", "move_group(1)", "the next group", COPIES),
-    _key("previous-group", "left p", "move_group(-1)", "the previous group", COPIES),
-    _key("copy-up", "up k ctrl+k ctrl+p", "move_copy(-1)", "up a copy", COPIES),
-    _key("copy-down", "down j ctrl+j ctrl+n", "move_copy(1)", "down a copy", COPIES),
-    _key("mark-copy", "tab space", "mark", "mark the copy and go down (with --multi)", COPIES),
+    _key("next-group", "n pagedown", "move_group(1)", "the next group", COPIES),
+    _key("previous-group", "p pageup", "move_group(-1)", "the previous group", COPIES),
+    _key("copy-left", "left h", "move(-1, 0)", "the copy to the left; in a list, the previous group", COPIES),
+    _key("copy-right", "right l", "move(1, 0)", "the copy to the right; in a list, the next group", COPIES),
+    _key("copy-up", "up k ctrl+k ctrl+p", "move(0, -1)", "the copy above; else the previous group", COPIES),
+    _key("copy-down", "down j ctrl+j ctrl+n", "move(0, 1)", "the copy below; else the next group", COPIES),
+    _key("mark-copy", "tab space", "mark", "mark the copy and go to the next (with --multi)", COPIES),
     _key("mark-others", "a", "mark_others", "mark all but the best copy, or none (with --multi)", COPIES),
-    _key("copies-layout", "ctrl+o", "toggle_grid", "list or grid", COPIES),
+    _key("copies-layout", "ctrl+o", "toggle_grid", "side by side, or a list", COPIES),
     _key("accept-copies", "enter", "choose", "print the path, or those of marked photos, and quit", COPIES),
     _key(
         "close-copies", "escape q f4 ctrl+g ctrl+c", "close", "back to the search, without the marks", COPIES

@@ -16,12 +16,14 @@ from imgret.terminal.clean import clean
 from imgret_tui import desktop
 from imgret_tui import picker_messages as messages
 from imgret_tui.backend_threads import BackendThreads
-from imgret_tui.screens.dialogs import NoteDialog
+from imgret_tui.note_saving import NoteJob, NoteNotSaved, kept
+from imgret_tui.screens.photo_screen import PhotoScreen
 from imgret_tui.screens.search_screen import SearchScreen
 from imgret_tui.search_backend import SearchBackend
 
 if TYPE_CHECKING:
     from imgret.own_tags import OwnTags
+    from imgret_tui.screens.note_dialog import NoteDialog
 
     ChangeTags = Callable[[SearchBackend, bytes, OwnTags], dict[str, Any] | None]  # -> the metadata
 
@@ -37,7 +39,11 @@ class PhotoActions(App[Outcome]):
     """An app with a search screen, whose current photo these actions are about."""
 
     search: SearchScreen
+    photo: PhotoScreen | None = None  # the full-screen photo that was opened last
     backend: BackendThreads
+    note_dialog: NoteDialog | None = None  # that was opened last
+    # to print at the end: errors of notes and tags, which the user may not have seen
+    unsaved: list[ImgretError]
 
     def action_execute(self, command: str) -> None:
         """Run a command of the user on the terminal, which the picker leaves meanwhile."""
@@ -86,17 +92,42 @@ class PhotoActions(App[Outcome]):
         if hit is not None:
             details = self.search.photo_pane.details_of(hit.path)
             content_hash = details.content_hash if details else None
-            self.push_screen(NoteDialog(hit), lambda text: self._save_note(hit.path, text, content_hash))
+            from imgret_tui.screens.note_dialog import NoteDialog
 
-    def _save_note(self, path: bytes, text: str | None, content_hash: bytes | None) -> None:
-        if text is None:
+            self.note_dialog = NoteDialog(
+                clean(os.path.basename(hit.path)),
+                hit.note or "",
+                lambda text: self.backend.save(NoteJob(hit.path, text, content_hash)),
+            )
+            self.push_screen(self.note_dialog)
+
+    def on_note_saved(self, message: messages.NoteSaved) -> None:
+        """Show the note, and close its dialog."""
+        self.search.show_note(message.path, message.text)
+        self._show_changed_photo()
+        if dialog := self._saving_dialog:
+            dialog.saved()
+
+    @property
+    def _saving_dialog(self) -> NoteDialog | None:
+        """The dialog that waits for its note to be saved."""
+        dialog = self.note_dialog
+        return dialog if dialog is not None and dialog.is_saving and self.screen is dialog else None
+
+    def on_job_failed(self, message: messages.JobFailed) -> None:
+        """Show the error: in the dialog of its note, if that is open, else as a notification."""
+        dialog = self._saving_dialog
+        if isinstance(message.error, NoteNotSaved) and dialog is not None:
+            dialog.show_error(message.error)
             return
+        error = kept(message.error)
+        if error is not message.error:
+            self.unsaved.append(error)
+        self._warn(error)
 
-        def save(backend: SearchBackend) -> messages.NoteSaved:
-            backend.save_note(path, text, content_hash)
-            return messages.NoteSaved(path, text)
-
-        self.backend.save(save)
+    def _show_changed_photo(self) -> None:
+        if self.photo is not None and self.photo.is_attached:
+            self.photo.show_photo()
 
     def action_edit_keywords(self) -> None:
         """Edit the user's own keywords of the marked photos, or of the current one."""

@@ -18,7 +18,7 @@ from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 
-from imgret.errors import Exit, ImgretError
+from imgret.errors import Exit
 from imgret.store.change_listener import ChangeListener
 from imgret.terminal.clean import clean
 from imgret_tui import picker_messages as messages
@@ -27,6 +27,7 @@ from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.image_loader import ImageLoader
 from imgret_tui.keymap import Keymap
 from imgret_tui.layout_memory import LayoutMemory
+from imgret_tui.note_saving import kept
 from imgret_tui.photo_actions import Outcome
 from imgret_tui.picker_pages import PickerPages
 from imgret_tui.query_history import QueryHistory
@@ -108,12 +109,9 @@ class PickerApp(PickerPages):
         )
         self.terminal.text_before_exit = self.images.discard_all
         self.backend = BackendThreads(open_backend, self.post_message)
-        self.unsaved: list[
-            ImgretError
-        ] = []  # errors of notes and tags that were to be saved when the app ended
+        self.unsaved = []
         self._multi = multi
         self.duplicates: DuplicatesScreen | None = None  # the page that was opened last
-        self.photo: PhotoScreen | None = None  # the full-screen photo that was opened last
         self._preview_only = preview_only
         self.key_table = keymap or Keymap()
         self.search = SearchScreen(
@@ -134,7 +132,7 @@ class PickerApp(PickerPages):
         if self._listener is not None:
             self._listener.stop()
         self.images.close()
-        self.unsaved = self.backend.close()
+        self.unsaved += map(kept, self.backend.close())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: the actions of the key map."""
@@ -174,10 +172,6 @@ class PickerApp(PickerPages):
         """Show the error below the query."""
         self.search.show_query_error(message)
 
-    def on_job_failed(self, message: messages.JobFailed) -> None:
-        """Show the error as a notification."""
-        self._warn(message.error)
-
     def on_thread_crashed(self, message: messages.ThreadCrashed) -> None:
         """End as if the error had occurred here."""
         raise message.error
@@ -209,21 +203,12 @@ class PickerApp(PickerPages):
         self.images.discard(message.path)
         self.search.show_changed_file(message.path)
 
-    def on_note_saved(self, message: messages.NoteSaved) -> None:
-        """Show the note."""
-        self.search.show_note(message.path, message.text)
-        self._show_changed_photo()
-
     def on_tags_saved(self, message: messages.TagsSaved) -> None:
         """Show the keywords and the rating."""
         for path, metadata in message.metadata.items():
             self.search.show_metadata(path, metadata)
         self.notify(clean(message.text), markup=False)
         self._show_changed_photo()
-
-    def _show_changed_photo(self) -> None:
-        if self.photo is not None and self.photo.is_attached:
-            self.photo.show_photo()
 
     def on_photos_chosen(self, message: messages.PhotosChosen) -> None:
         """End with the chosen photos; with 1, as fzf, if there is none."""

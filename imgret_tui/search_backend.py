@@ -56,7 +56,7 @@ class FailedPhoto(Struct, frozen=True):
 
     path: bytes
     reason: str
-    attempts: int
+    again: str  # when it is tried again, as in `imgret show`
 
 
 class DuplicateGroup(Struct, frozen=True):

@@ -205,7 +205,7 @@ class TerminalImages:
                 raise NotResponding(request.path)
             if request.part is not None:
                 pixels = self._loader.zoomed(request.path)
-            elif request.is_preview:
+            elif request.is_preview or request.is_sharp:
                 pixels = self._loader.preview(request.path)
             else:
                 pixels = self._loader.thumbnail(request.path, self._pixel_side(request))

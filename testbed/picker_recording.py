@@ -1,7 +1,8 @@
-"""Record the picker in a real xterm: `python -m testbed.picker_recording FOLDER`.
+"""Record the picker in real terminals: `python -m testbed.picker_recording FOLDER`.
 
-Writes `picker.gif`, the animation of the README, `tui-xterm.png`, and `tui.svg` (drawn in half blocks) into FOLDER. The library has the photos of `docs/photos`,
-described by the detector whose ONNX file `--detector` names, and a few notes. Needs Xvfb, xterm, xdotool and ImageMagick's `import`.
+Writes `picker.gif`, the animation of the README, `tui-xterm.png`, and `tui.svg` (drawn in half blocks) into FOLDER; with `--kitty COMMAND`,
+`tui-kitty.png` and `tui-kitty-grid.png`. The library has the photos of `docs/photos`, described by the detector whose ONNX file
+`--detector` names, and a few notes. Needs Xvfb, xterm, xdotool and ImageMagick's `import`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import contextlib
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,6 +32,10 @@ NOTES = {
 }
 COLUMNS, ROWS, FONT_SIZE = 110, 30, 10
 COLOURS = 96  # of the animation
+BACKGROUND, FOREGROUND = "#14161b", "#d5d9e0"
+PICKER = (
+    "sh", "-c", 'imgret_tui() { "$0" -m imgret_tui | sed "s#$HOME#/home/you#"; }; printf "$ imgret-tui\\n"; imgret_tui; sleep 9', sys.executable,
+)  # fmt: skip
 # (keys of xdotool, a text to type, milliseconds that the frame after it stays)
 STEPS: tuple[tuple[str, str, int], ...] = (
     ("", "", 1200),
@@ -50,6 +56,9 @@ STEPS: tuple[tuple[str, str, int], ...] = (
     ("5", "", 1800),
     ("Return", "", 2200),
 )
+# As above, and the file that the frame is written to.
+KITTY_STEPS = (("", "person", 0), ("Down", "", 0), ("ctrl+u", "", 0), ("ctrl+o", "", 0))
+KITTY_FILES = (None, "tui-kitty.png", None, "tui-kitty-grid.png")
 
 DRAWING = """
 import asyncio, os, sys
@@ -93,10 +102,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--detector", type=Path, required=True, metavar="ONNX")
+    parser.add_argument(
+        "--kitty", metavar="COMMAND", help="starts kitty; the command of the picker is appended"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="imgret-recording-") as home, display() as screen:
         environ = library(Path(home), options.detector.resolve()) | {"DISPLAY": screen}
-        frames = list(recorded(environ))
+        if options.kitty:
+            own = environ | {"XDG_STATE_HOME": os.path.join(home, "kitty")}  # the layout is remembered there
+            frames = list(recorded(kitty(options.kitty), KITTY_STEPS, own))
+            for frame, name in zip(frames, KITTY_FILES, strict=True):
+                if name:
+                    frame.image.quantize(256, dither=Image.Dither.NONE).save(
+                        options.folder / name, optimize=True
+                    )
+        frames = list(recorded(xterm(), STEPS, environ))
         subprocess.run(
             [sys.executable, "-c", DRAWING, str(options.folder / "tui.svg")], env=environ, check=True
         )
@@ -165,24 +185,48 @@ def display() -> Iterator[str]:
             server.terminate()
 
 
-def recorded(environ: dict[str, str]) -> Iterator[Frame]:
-    """Start the picker in xterm, take the steps, and yield a frame after each."""
+def xterm() -> list[str]:
+    """The command of an xterm that runs the picker."""
     settings = (
         "decGraphicsID: vt340",
         "numColorRegisters: 256",
         "maxGraphicSize: 2000x1300",
         "internalBorder: 4",
     )
-    terminal: Sequence[str] = (
-        "xterm", "+lc", "-u8", "-tn", "xterm-256color", "-bg", "#14161b", "-fg", "#d5d9e0",
+    return [
+        "xterm", "+lc", "-u8", "-tn", "xterm-256color", "-bg", BACKGROUND, "-fg", FOREGROUND,
         *(part for setting in settings for part in ("-xrm", f"XTerm*{setting}")),
         "-fa", "DejaVu Sans Mono", "-fs", str(FONT_SIZE), "-geometry", f"{COLUMNS}x{ROWS}+0+0",
-        "-e", "sh", "-c", 'imgret_tui() { "$0" -m imgret_tui | sed "s#$HOME#/home/you#"; }; printf "$ imgret-tui\\n"; imgret_tui; sleep 9', sys.executable,
-    )  # fmt: skip
+        "-e", *PICKER,
+    ]  # fmt: skip
+
+
+def kitty(command: str) -> list[str]:
+    """The command of a kitty that runs the picker."""
+    settings = {
+        "background": BACKGROUND,
+        "foreground": FOREGROUND,
+        "font_family": "DejaVu Sans Mono",
+        "font_size": str(FONT_SIZE),
+        "initial_window_width": f"{COLUMNS}c",
+        "initial_window_height": f"{ROWS}c",
+        "remember_window_size": "no",
+        "update_check_interval": "0",
+        "confirm_os_window_close": "0",
+        "cursor_blink_interval": "0",
+    }
+    options = [part for item in settings.items() for part in ("-o", "=".join(item))]
+    return [*shlex.split(command), "--config", "NONE", *options, *PICKER]
+
+
+def recorded(
+    terminal: Sequence[str], steps: Sequence[tuple[str, str, int]], environ: dict[str, str]
+) -> Iterator[Frame]:
+    """Start the picker in a terminal, take the steps, and yield a frame after each."""
     with subprocess.Popen(terminal, env=environ, cwd=PHOTOS.parent.parent) as process:
         try:
             settle(environ, seconds=40, quiet=3)
-            for keys, text, milliseconds in STEPS:
+            for keys, text, milliseconds in steps:
                 if keys:
                     subprocess.run(["xdotool", "key", keys], env=environ, check=True)
                 if text:

@@ -183,7 +183,7 @@ class _Hashing(Generic[F]):
 def _hash(call: DiskCall[None], root: bytes, descent: Descent, file: FoundFile) -> Read | Shortage:
     path = _path(root, file)
     if file.file_stat.size == 0:  # probably not written yet; all empty files would share one content
-        return PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
+        return PhotoError(f"{os.fsdecode(path)} is empty", transient=True)
     if is_stuck(root, path):  # an earlier read of it has not returned yet
         return _not_responding(path)
     call.touch(path)

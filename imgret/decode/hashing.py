@@ -115,9 +115,7 @@ def _hash_and_close(fd: int, path: bytes, expected: FileStat | None, on_read: Ca
     finally:
         os.close(fd)
     if before != after or (expected is not None and after != expected):
-        raise PhotoError(
-            f"{os.fsdecode(path)} changed while it was read", "It is tried again.", transient=True
-        )
+        raise PhotoError(f"{os.fsdecode(path)} changed while it was read", transient=True)
     return hasher.digest()
 
 

@@ -102,7 +102,7 @@ def _unchanged(file: IO[bytes], limits: Limits, request: DecodeRequest) -> Decod
     if expected not in (None, before):
         raise FileChanged(f"{os.fsdecode(path)} was replaced by another file", transient=True)
     if before == blake3().digest():
-        raise PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
+        raise PhotoError(f"{os.fsdecode(path)} is empty", transient=True)
     try:
         return _decoded(file, limits, request)
     finally:
@@ -234,4 +234,4 @@ def _damaged(name: str, error: Exception, limits: Limits) -> PhotoError:
         )
     if isinstance(error, UnidentifiedImageError):
         reason = "its header cannot be read, or no installed decoder supports it"
-    return PhotoError(f"{name} is damaged or cut short: {reason}", "It is tried again.", transient=True)
+    return PhotoError(f"{name} is damaged or cut short: {reason}", transient=True)

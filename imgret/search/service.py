@@ -216,10 +216,8 @@ class SearchService:
         except PhotoError as error:  # name the option, because the photo is an argument of the user
             if not os.path.lexists(inputs.path_bytes(path)):
                 raise UsageError(f"--like {path}: there is no such file") from None
-            of_the_index = error.hint.startswith(("Exclude", "It is tried again"))
-            raise UsageError(
-                f"--like: {error}", "Use another photo." if of_the_index else error.hint
-            ) from None
+            is_advice = error.hint and not error.hint.startswith("Exclude")  # from the index
+            raise UsageError(f"--like: {error}", error.hint if is_advice else "Use another photo.") from None
 
     def _embedder(self, notes: list[str]) -> SpaceEncoder | None:
         """Return the embedder of the active text vectors; None, with a note, if it cannot be loaded."""

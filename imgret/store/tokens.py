@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import apsw
 
-TOKENIZER = (  # as in the schema of the SQLite store
+TOKENIZER = (
     "porter",
     ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
 )

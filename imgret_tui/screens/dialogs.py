@@ -1,29 +1,29 @@
-"""Screens that open over the search: the help page, the note editor, and folders with failed photos.
+"""Screens that open over the search: the help page, and folders with failed photos.
 
 Their background is transparent: Textual would dim what is below and change the colours that name images.
 """
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
+from itertools import accumulate
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret_tui.hit_texts import HOME, home_text
-from imgret_tui.keymap import Keymap
+from imgret_tui.keymap import Key, Keymap
 from imgret_tui.search_backend import MOST_FAILED, FailedPhoto, WatchedFolder
-from imgret_tui.widgets.query_input import DialogInput
 
 _MAX_FAILED = 200  # shown
+_TWO_PARTS = 180  # columns of the terminal
 
 
 class HelpDialog(ModalScreen[None]):
@@ -38,48 +38,33 @@ class HelpDialog(ModalScreen[None]):
         self._keymap = keymap
 
     def compose(self) -> ComposeResult:
-        """The key map by group."""
-        with VerticalScroll(classes="dialog"):
-            for group, keys in self._keymap.by_group():
-                yield Static(group, classes="title", markup=False)
-                for key in keys:
-                    with Horizontal(classes="key-row"):
-                        yield Static(key.label, classes="key", markup=False)
-                        yield Static(key.description, classes="body", markup=False)
-            yield Static("Queries", classes="title", markup=False)
-            yield Static(
-                "two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures topic:sports has:note",
-                classes="body",
-                markup=False,
-            )
+        """The key map by group, in two parts, which stand side by side in a wide terminal."""
+        groups = self._keymap.by_group()
+        lines = list(accumulate(1 + len(keys) for _, keys in groups))
+        half = min(range(len(groups)), key=lambda last: max(lines[last], lines[-1] + 2 - lines[last])) + 1
+        with VerticalScroll(classes="dialog"), Container(classes="parts"):
+            with Vertical():
+                yield from self._rows(groups[:half])
+            with Vertical():
+                yield from self._rows(groups[half:])
+                yield Static("Queries", classes="title", markup=False)
+                yield Static(
+                    "two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures topic:sports has:note",
+                    classes="body",
+                    markup=False,
+                )
 
+    def _rows(self, groups: list[tuple[str, list[Key]]]) -> ComposeResult:
+        for group, keys in groups:
+            yield Static(group, classes="title", markup=False)
+            for key in keys:
+                with Horizontal(classes="key-row"):
+                    yield Static(key.label, classes="key", markup=False)
+                    yield Static(key.description, classes="body", markup=False)
 
-class NoteDialog(ModalScreen[str | None]):
-    """Edits the note of one photo. Its result is the new text, or None if nothing shall change."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "Cancel")]
-
-    def __init__(self, hit: Hit) -> None:
-        super().__init__()
-        self._name = clean(os.path.basename(hit.path))
-        self._shown = clean(" ".join((hit.note or "").split()))  # on one line, which not every note is
-        self._input = DialogInput(value=self._shown, select_on_focus=False)
-
-    def compose(self) -> ComposeResult:
-        """The name of the photo, the input, and what the keys do."""
-        with Vertical(classes="dialog edit"):
-            yield Static(f"Note about {self._name}", classes="title", markup=False)
-            yield self._input
-            yield Static("enter saves, an empty note is deleted, esc cancels", classes="hint", markup=False)
-
-    def action_save(self) -> None:
-        """Return the text; nothing if it was not edited, so that the note keeps its lines."""
-        text = self._input.value
-        self.dismiss(text.strip() if text != self._shown else None)
-
-    def action_cancel(self) -> None:
-        """Return nothing."""
-        self.dismiss(None)
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the parts side by side where both have room."""
+        self.set_class(event.size.width >= _TWO_PARTS, "-wide")
 
 
 class FoldersDialog(ModalScreen[bool]):
@@ -138,8 +123,7 @@ def _folder_text(folder: WatchedFolder) -> Content:
 
 def _reason_text(failed: FailedPhoto) -> str:
     """The reason, which mostly begins with the path, without it."""
-    tries = f"{failed.attempts} {'try' if failed.attempts == 1 else 'tries'}"
-    return f"{clean(failed.reason).removeprefix(f'{clean(failed.path)} ')} ({tries})"
+    return f"{clean(failed.reason).removeprefix(f'{clean(failed.path)} ')} ({failed.again})"
 
 
 def _offline_text(reason: str | None) -> tuple[str, str]:

@@ -10,16 +10,20 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from imgret.photo import Hit
+from imgret.terminal.probe import Graphics
 from imgret_tui import keymap
+from imgret_tui.hit_texts import HOME, home_text, shared_folder
 from imgret_tui.picker_messages import PhotosChosen
 from imgret_tui.search_backend import DuplicateGroups
 from imgret_tui.terminal_images import TerminalImages
-from imgret_tui.widgets.hit_list import HitList
+from imgret_tui.widgets.copy_list import CopyList
 from imgret_tui.widgets.key_bar import KeyBar
 
 MOST_GROUPS = 2_000  # shown; `imgret dupes` prints all
 _KINDS = {"exact": "equal pixels", "similar": "similar", "burst": "a burst"}
-_KEYS = (("← →", "group"), ("↑ ↓", "copy"))
+_KEYS = (("n p", "group"), ("↑ ↓", "copy"))
+_SIDE_BY_SIDE_KEYS = (("↑ ↓", "group"), ("← →", "copy"))
+_EMPTY = "No near-duplicates were found.\n\n`imgret dupes --help` describes what is compared; esc goes back"
 _MARKING_KEYS = (("tab", "mark"), ("a", "mark all but the best"))
 _LAST_KEYS = (("enter", "print"), ("ctrl+o", "layout"), ("esc", "back"))
 
@@ -36,13 +40,22 @@ class DuplicatesScreen(Screen[None]):
         self._found: DuplicateGroups | None = None
         self._number = 0
         self._title = Static("comparing all photos\u2026", classes="group-title", markup=False)
-        self.hit_list = HitList(images)
+        self._key_bar = KeyBar(())
+        self.hit_list = CopyList(images)
+        self.set_grid(is_grid=images.terminal.graphics is not Graphics.NONE)
 
     def compose(self) -> ComposeResult:
         """The group, its copies, and the keys."""
         yield self._title
+        yield Static(_EMPTY, id="empty", markup=False)
         yield self.hit_list
-        yield KeyBar((*_KEYS, *(_MARKING_KEYS if self._multi else ()), *_LAST_KEYS))
+        yield self._key_bar
+
+    def set_grid(self, *, is_grid: bool) -> None:
+        """Show the copies side by side, or as a list."""
+        self.hit_list.is_grid = is_grid
+        keys = _SIDE_BY_SIDE_KEYS if is_grid else _KEYS
+        self._key_bar.show((*keys, *(_MARKING_KEYS if self._multi else ()), *_LAST_KEYS))
 
     @property
     def is_loading(self) -> bool:
@@ -67,7 +80,8 @@ class DuplicatesScreen(Screen[None]):
             return
         groups = self._found.groups
         if not groups:
-            self._title.update("no near-duplicates were found")
+            self._title.display = self.hit_list.display = False
+            self.add_class("-empty")
             return
         group = groups[self._number]
         of = f"{len(groups)}{', and more: `imgret dupes` prints all' if self._found.has_more else ''}"
@@ -75,6 +89,8 @@ class DuplicatesScreen(Screen[None]):
         parts = [f"group {self._number + 1} of {of}", kind, f"{len(group.hits)} copies"]
         if marked := len(self.hit_list.marked):
             parts.append(f"{marked} marked")
+        if folder := shared_folder(group.hits):
+            parts.append(home_text(folder, HOME))
         self._title.update(" \u00b7 ".join(parts))
 
     def action_move_group(self, direction: int) -> None:
@@ -83,9 +99,20 @@ class DuplicatesScreen(Screen[None]):
             self._number += direction
             self._show_group()
 
-    def action_move_copy(self, direction: int) -> None:
-        """Move the cursor to the next (1) or the previous (-1) copy, which may be beside it."""
-        self.hit_list.move(0, direction)
+    def action_move(self, right: int, down: int) -> None:
+        """Move the cursor to a copy beside, above or below it.
+
+        In a list, right and left show other groups; beside each other, so do up and down where there is no further row.
+        """
+        hits = self.hit_list
+        if not hits.is_grid:
+            self.action_move_group(right) if right else hits.move(0, down)
+        elif right:
+            hits.move(0, right)
+        elif 0 <= hits.cursor + down * hits.hit_layout.columns < len(hits.hits):
+            hits.move(down)
+        else:
+            self.action_move_group(down)
 
     def action_mark(self) -> None:
         """Mark the copy, or unmark it, and go to the next one."""
@@ -101,8 +128,8 @@ class DuplicatesScreen(Screen[None]):
             self._show_title()
 
     def action_toggle_grid(self) -> None:
-        """Show the copies as a grid or as a list."""
-        self.hit_list.is_grid = not self.hit_list.is_grid
+        """Show the copies side by side or as a list."""
+        self.set_grid(is_grid=not self.hit_list.is_grid)
 
     def action_choose(self) -> None:
         """Choose the marked photos, or the current one."""

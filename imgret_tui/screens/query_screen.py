@@ -166,7 +166,7 @@ class QueryScreen(SearchLayout):
     def _show_error(self, error: ImgretError) -> None:
         self._error = None
         if isinstance(error, QueryError):
-            self.query_error.show(error)
+            self.query_error.show(error, self.searched_text, self.query_input.scroll_offset.x)
             self.status_line.display = False
             if not self.hit_list.hits:
                 self.show_empty(error_lines(error))  # not why another query found nothing

@@ -109,7 +109,7 @@ class DrawnHits(ScrollView, can_focus=False):
         (width, height), thumbnail = layout.entry, self._thumbnail(layout)
         styles = self._styles_for(current=is_current)
         if self.is_grid:
-            return grid_line(entry, row, height, width, styles)
+            return grid_line(entry, row, height, width, styles, layout.text_rows)
         return list_line(entry, row, height, width, styles, (thumbnail.width, thumbnail.height))
 
     def _image_request(self, layout: HitLayout, hit: Hit) -> ImageRequest | None:
@@ -135,7 +135,7 @@ class DrawnHits(ScrollView, can_focus=False):
         if self.is_grid:
             parts = [
                 Region(region.x, region.y, 1, region.height),
-                Region(region.x, region.bottom - 1, region.width - 1, 1),
+                Region(region.x, region.bottom - layout.text_rows, region.width - 1, layout.text_rows),
             ]
         else:
             text = region.x + 2 + (columns + 1 if columns else 0)

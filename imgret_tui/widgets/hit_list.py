@@ -39,7 +39,8 @@ class HitList(PagedHits, can_focus=False):
             self.post_message(CursorMoved(self.current))
         else:
             self.cursor = position
-        if not keep_cursor:
+        layout = self.hit_layout
+        if not keep_cursor or layout.region(self.cursor).bottom <= layout.area.height:
             self.scroll_to(y=0, animate=False, force=True)
         self._request_thumbnails()
         self.refresh()

@@ -19,6 +19,12 @@ class KeyBar(Static):
         super().__init__("", id=id, markup=False)
         self._keys = keys
 
+    def show(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Show other keys."""
+        self._keys = keys
+        if self.is_mounted:
+            self.on_resize()
+
     def on_resize(self) -> None:
         """Show what fits into the new width."""
         kept, gap = fitting(self._keys, self.content_size.width)

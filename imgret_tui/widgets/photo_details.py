@@ -12,7 +12,7 @@ from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight, query_words
 from imgret_tui.hit_lines import date_text
-from imgret_tui.hit_texts import HOME, cut_name, home_text, title
+from imgret_tui.hit_texts import HOME, cut_name, drawable, home_text, title
 from imgret_tui.search_backend import PhotoDetails
 
 LABEL_STYLE = "$muted"
@@ -118,7 +118,7 @@ def _rows(*rows: tuple[str, str]) -> list[DetailsRow]:
 
 
 def _highlighted(text: str, words: frozenset[str]) -> Content:
-    parts = highlight(clean(text), words)
+    parts = highlight(drawable(text), words)
     return Content.assemble(*((part, HIGHLIGHT_STYLE if found else "") for part, found in parts))
 
 

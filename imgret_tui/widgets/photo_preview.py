@@ -32,9 +32,8 @@ class Preview(Widget):
         self._outlines: tuple[Corners, ...] = ()
         self._part: Box | None = None
         self._image: CellImage | None = None
-        self._placed: tuple[int, Region] | None = (
-            None  # the id of the stored image over the screen, and where
-        )
+        # the id of the stored image over the screen, and where
+        self._placed: tuple[int, Region] | None = None
         self._is_covered = False
 
     def show(self, hit: Hit | None, part: Box | None = None) -> None:

@@ -5,46 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from textual import events
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Input, Static
 
 from imgret.errors import ImgretError, QueryError
 from imgret.terminal.clean import clean
-from imgret_tui import keymap
+from imgret_tui.widgets.ordered_keys import OrderedKeys, actions_of
 
-_INPUT_ACTIONS = {
-    key: binding.action  # type: ignore[union-attr]
-    for binding in Input.BINDINGS
-    for key in binding.key.split(",")  # type: ignore[union-attr]
-}
+_MARGIN = 2  # cells before the line of an error
 
 
-class OrderedInput(Input):
-    """An input that handles keys in the order in which they were typed.
+class OrderedInput(OrderedKeys, Input):
+    """An input of one line that handles keys in the order in which they were typed."""
 
-    Textual's own inserts letters at once, but sends backspace, arrows and other bound keys to the app, which
-    runs them later: if keys come fast, letters overtake them. Here every key is handled when it arrives.
-    """
-
-    actions: Mapping[str, str] = MappingProxyType({})  # by key, before those of the input
-
-    async def on_key(self, event: events.Key) -> None:
-        """Run the action of the key, if it has one; Textual handles letters."""
-        if self.app.screen is not self.screen:
-            # It was typed after a key that opened another screen, and is meant for that screen.
-            event.stop().prevent_default()
-            key = events.Key(event.key, event.character)
-            self.app.screen.call_after_refresh(self.app.post_message, key)
-            return
-        action, target = self.actions.get(event.key), self.screen
-        if action == keymap.IGNORE:
-            event.stop().prevent_default()
-            return
-        if action is None or action.startswith(keymap.INPUT):
-            action, target = (action or _INPUT_ACTIONS.get(event.key, "")).removeprefix(keymap.INPUT), self  # type: ignore[assignment]
-        if action and await self.app.run_action(action, target):
-            event.stop().prevent_default()
+    own_actions = actions_of(Input)
 
 
 class DialogInput(OrderedInput):
@@ -77,16 +52,24 @@ class QueryErrorLine(Static):
         super().__init__("", id="query-error", markup=False)
         self.display = False
 
-    def show(self, error: ImgretError | None) -> None:
-        """Show an error, or hide the line."""
+    def show(self, error: ImgretError | None, query: str = "", scrolled: int = 0) -> None:
+        """Show an error, or hide the line. `query` is what the error is about; its input is scrolled by `scrolled` cells."""
         self.display = error is not None
         if error is None:
             return
-        text = clean(str(error))
+        text, hint = clean(str(error)), f"  {clean(error.hint)}" if error.hint else ""
         if isinstance(error, QueryError):
-            text = f"{' ' * error.position}▲ {text}"
-        hint = f"  {clean(error.hint)}" if error.hint else ""
+            at = cell_len(clean(query)[: error.position]) - scrolled
+            text = marked(text, at, self.app.size.width - _MARGIN - cell_len(hint))
         self.update(Content.assemble((text, "$text-error"), (hint, "$muted")))
+
+
+def marked(text: str, at: int, width: int) -> str:
+    """The text after a mark below cell `at`; before the mark if only there it fits into `width` cells."""
+    before = at - cell_len(text) - 1
+    if before >= 0 and at + 2 + cell_len(text) > width:
+        return f"{' ' * before}{text} ▲"
+    return f"{' ' * max(0, at)}▲ {text}"
 
 
 def is_half_typed(query: str, error: ImgretError) -> bool:

@@ -33,5 +33,5 @@ def test_a_file_that_cannot_be_saved_does_not_make_the_others_count_twice(
     assert (outcome.new, outcome.moved, outcome.changed, outcome.unreadable) == (3, 0, 0, 1)
     assert sorted(outcome.problems) == [
         f"{folder}/bad.jpg cannot be indexed: ValueError no such row",
-        f"{folder}/empty.jpg is empty. It is tried again",
+        f"{folder}/empty.jpg is empty",
     ]

@@ -1,12 +1,10 @@
-"""Libraries of drawn pictures for the tests of the whole command, and disks that fill up or cannot be written."""
+"""Libraries of drawn pictures for the tests of the whole command."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,24 +63,3 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     for variable, value in mine.environ().items():
         monkeypatch.setenv(variable, value)
     return mine
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a tmpfs with the given options; skips where this user may not mount."""
-    made: list[Path] = []
-
-    def mount(options: str) -> Path:
-        place = tmp_path / f"disk{len(made)}"
-        place.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"no disk of its own: this user may not mount ({done.stderr.decode().strip()})")
-        made.append(place)
-        return place
-
-    yield mount
-    for place in made:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)

@@ -165,3 +165,18 @@ def test_a_copy_keeps_a_content_from_being_forgotten(store: Store) -> None:
     assert store.contents.purge(NOW) == 0
     assert [photo.path for photo in store.photos.paths(content)] == [b"/photos/b.jpg"]
     assert store.photos.find(b"/photos/a.jpg") is None
+
+
+def test_many_contents_are_forgotten_in_steps(
+    store: Store, second: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgret.store.shared.content_queries.FORGOTTEN", 2)
+    contents = [put(store, b"/photos/%d.jpg" % number, now=1) for number in range(7)]
+    delete(store, b"/photos/0.jpg", NOW)
+    store.photos.mark_deleted(store.roots.all()[0].id, b"", [b"%d.jpg" % number for number in range(7)], 1)
+    second.results.write_note(contents[3], "keep me")
+    assert (
+        store.contents.purge(2 + policy.KEEP_TOMBSTONES) == 5
+    )  # not the noted one, nor the one deleted later
+    assert [each for each in contents if store.contents.hash_of(each)] == [contents[0], contents[3]]
+    assert store.contents.purge(2 + policy.KEEP_TOMBSTONES) == 0

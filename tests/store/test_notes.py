@@ -241,3 +241,34 @@ def test_a_note_remembers_its_path_after_the_tombstone(store: Store) -> None:
     after = put(store, PATH, "after")
     assert store.notes.candidates(after) == []
     assert store.notes.lost_notes() == [records.LostNote(PATH, "ours", before)]
+
+
+@pytest.mark.parametrize("bytes_", ["before", "edited"])
+def test_a_deleted_photo_that_is_there_again_but_cannot_be_read_keeps_its_note(
+    store: Store, bytes_: str
+) -> None:
+    before = picture(store, "before")
+    store.results.write_note(before, "ours")
+    delete(store, PATH, NOW)
+    root, folder = place_of(store, PATH)
+    store.photos.save_unreadable(root, folder, b"a.jpg", stat(2), "denied", NOW)
+    assert [photo.path for photo in store.photos.paths(before)] == [PATH]
+    after = picture(store, bytes_)
+    if bytes_ == "before":
+        assert (after, store.results.note(after)) == (before, "ours")
+    else:
+        assert [each.content for each in store.notes.candidates(after)] == [before]
+        store.notes.settle(after, None)
+        assert store.notes.lost_notes() == [records.LostNote(PATH, "ours", before)]
+
+
+def test_the_note_of_a_photo_that_was_moved_is_not_that_of_an_unreadable_file_at_its_old_path(
+    store: Store,
+) -> None:
+    before = picture(store, "before")
+    store.results.write_note(before, "ours")
+    put(store, b"/photos/moved.jpg", "before")
+    delete(store, PATH, NOW)
+    root, folder = place_of(store, PATH)
+    store.photos.save_unreadable(root, folder, b"a.jpg", stat(2), "denied", NOW)
+    assert [photo.path for photo in store.photos.paths(before)] == [b"/photos/moved.jpg"]

@@ -117,7 +117,13 @@ class Paths(RuleBasedStateMachine):
         if not again:
             attempts = known.attempts + 1 if known else 1
             pause = policy.PAUSES[min(attempts, policy.MAX_ATTEMPTS) - 1]
-            data = before.data if before and before.gone_at is None else None
+            data = before.data if before else None
+            if (
+                before
+                and before.gone_at is not None
+                and data in {each.data for each in self.living().values()}
+            ):
+                data = None  # it was moved, and this is another file
             self.photos[path] = Known(file_stat, data, None, Unreadable(error, attempts, self.now + pause))
 
     @rule(path=used, names=st.sets(st.sampled_from(NAMES)))

@@ -23,7 +23,7 @@ from store_library import (
 )
 
 from imgret.store.interface import Store
-from imgret.store.records import SpaceTraits
+from imgret.store.records import SpaceTraits, TextColumn
 
 
 @pytest.fixture
@@ -72,6 +72,17 @@ def test_a_twin_takes_everything_over(store: Store, source: int) -> None:
     assert store.results.identities(target) == store.results.identities(source)
     found = store.words.best(store.words.terms(["dog"]), 9, 99).tolist()
     assert sorted(found) == [source, target]
+
+
+def test_a_column_may_have_a_name_that_means_something_in_sql(store: Store, source: int) -> None:
+    there = [column for column in store.text_columns.all() if column.stage is not None]
+    store.text_columns.set([*there, TextColumn("order", "colour", substrings=True)])
+    store.results.save(source, "colour", MODEL, ["vermilion"], texts={"order": "vermilion"})
+    target = put(store, b"/photos/b.jpg")
+    store.results.copy(source, target)
+    assert sorted(store.words.best(store.words.terms(["vermilion"]), 9, 99).tolist()) == [source, target]
+    store.text_columns.set(there)
+    assert store.words.best(store.words.terms(["vermilion"]), 9, 99).tolist() == []
 
 
 def test_a_twin_replaces_neither_results_nor_vectors_that_are_there(store: Store, source: int) -> None:

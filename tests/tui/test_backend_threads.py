@@ -1,7 +1,8 @@
 """What the user saved is saved, whatever the threads do and although the program ends."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from textual.message import Message
 from imgret.errors import Exit, ImgretError, IndexBusy
 from imgret.photo import Tag
 from imgret.store.factory import open_store
+from imgret.store.interface.descriptions import Results
 from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.photo_actions import Outcome
-from imgret_tui.screens.dialogs import NoteDialog
+from imgret_tui.screens.note_dialog import NoteDialog
 from imgret_tui.screens.photo_screen import PhotoScreen
 from imgret_tui.screens.tag_dialogs import KeywordsDialog
 
@@ -72,12 +74,19 @@ def test_what_could_not_be_saved_is_reported() -> None:
     assert saved == ["tags"]
 
 
-def note_of(index: str, path: bytes) -> str | None:
-    with open_store(index) as store:
+@contextmanager
+def opened(index: str, path: bytes) -> Iterator[tuple[Results, int]]:
+    """The results in an index, and the content of a photo; what is written is saved at the end."""
+    with open_store(index) as store, store.writing():
         photo = store.photos.find(path)
         assert photo is not None
         assert photo.content is not None
-        return store.results.note(photo.content)
+        yield store.results, photo.content
+
+
+def note_of(index: str, path: bytes) -> str | None:
+    with opened(index, path) as (results, content):
+        return results.note(content)
 
 
 async def test_a_note_is_saved_although_the_picker_ends(run: Run, demo: Any) -> None:
@@ -111,10 +120,9 @@ async def test_ctrl_c_at_once_after_enter_leaves_the_picker_and_saves(
         await here.until(lambda: here.app.return_value is not None)
         assert here.app.return_value == Outcome(Exit.INTERRUPTED)
     assert here.app.unsaved == []
-    with open_store(demo.index) as store:
-        content = store.photos.find(path).content
-        assert store.results.note(content) == ("words" if dialog is NoteDialog else None)
-        assert [tag.label for tag in store.results.imported_tags(content)] == (
+    with opened(demo.index, path) as (results, content):
+        assert results.note(content) == ("words" if dialog is NoteDialog else None)
+        assert [tag.label for tag in results.imported_tags(content)] == (
             [] if dialog is NoteDialog else ["words"]
         )
 
@@ -123,12 +131,8 @@ async def test_a_note_that_is_not_edited_keeps_its_lines(run: Run, demo: Any) ->
     text = "one line\nanother\u200f line"
     async with run("a red circle") as here:
         path = here.app.search.hit_list.current.path
-        with open_store(demo.index) as store:
-            photo = store.photos.find(path)
-            assert photo is not None
-            assert photo.content is not None
-            with store.writing():
-                store.results.write_note(photo.content, text)
+        with opened(demo.index, path) as (results, content):
+            results.write_note(content, text)
         here.app.search.show_note(path, text)
         await here.press("alt+n")
         await here.until(lambda: isinstance(here.app.screen, NoteDialog))
@@ -141,18 +145,14 @@ async def test_a_keyword_with_characters_that_are_not_shown_is_kept(run: Run, de
     label = "\u05d9\u05dd\u200f"  # Hebrew, with a direction mark
     async with run("a red circle") as here:
         path = here.app.search.hit_list.current.path
-        with open_store(demo.index) as store:
-            photo = store.photos.find(path)
-            assert photo is not None
-            assert photo.content is not None
-            with store.writing():
-                store.results.import_tags(photo.content, [Tag("keyword", label)], [])
+        with opened(demo.index, path) as (results, content):
+            results.import_tags(content, [Tag("keyword", label)], [])
         await here.press("alt+k")
         await here.until(lambda: isinstance(here.app.screen, KeywordsDialog))
         await here.press(*", sea", "enter")
         await here.until(lambda: any(notice.startswith("keywords: ") for notice in here.notices))
-    with open_store(demo.index) as store:
-        kept = store.results.imported_tags(photo.content)
+    with opened(demo.index, path) as (results, content):
+        kept = results.imported_tags(content)
     assert set(kept) == {Tag("keyword", "sea"), Tag("keyword", label)}
 
 

@@ -109,11 +109,11 @@ async def test_groups_are_shown_one_by_one_and_marks_are_chosen(copies: Path) ->
         page = await settled(pilot)
         beach = ["beach.png", "beach-small.png", "beach-tiny.png"]
         assert names(page) == beach
-        await pilot.press("left")
+        await pilot.press("left", "up")
         assert names(page) == beach
         await pilot.press("a", "n")
         assert names(page) == ["forest-copy.png", "forest.png"]
-        await pilot.press("right", "j", "space", "p", "k", "tab", "up", "tab")
+        await pilot.press("down", "l", "space", "p", "h", "tab", "left", "tab")
         assert names(page) == beach
         await pilot.press("a", "a", "enter")
     assert picker.return_value is not None
@@ -132,13 +132,17 @@ async def test_one_photo_without_multi_and_back_to_the_search(copies: Path) -> N
         page = await settled(pilot)
         await pilot.press("tab", "a")
         assert page.hit_list.marked == []
-        await pilot.press("ctrl+o")
         assert page.hit_list.is_grid
+        await pilot.press("down")
+        assert names(page)[0] == "forest-copy.png"
+        await pilot.press("ctrl+o", "left", "down")
+        assert not page.hit_list.is_grid
+        assert os.path.basename(page.hit_list.current.path) == b"beach-small.png"
         await pilot.press("escape")
         assert picker.screen is picker.search
         await pilot.press("f4")
         page = await settled(pilot)
-        await pilot.press("down", "enter")
+        await pilot.press("right", "enter")
     assert picker.return_value is not None
     assert [os.path.basename(hit.path) for hit in picker.return_value.hits] == [b"beach-small.png"]
 
@@ -180,7 +184,7 @@ def test_the_page(copies: Path, snap_compare: Compare) -> None:
     async def before(pilot: Pilot[object]) -> None:
         await pilot.press("f4")
         await settled(pilot)
-        await pilot.press("a", "down")
+        await pilot.press("a", "right")
         await settled(pilot)
 
     assert snap_compare(app(), terminal_size=(80, 18), run_before=before)

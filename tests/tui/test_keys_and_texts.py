@@ -18,6 +18,7 @@ from imgret_tui.hit_texts import (
     cut_end,
     cut_middle,
     cut_name,
+    drawable,
     facts_text,
     folder_text,
     shared_folder,
@@ -206,3 +207,13 @@ def test_a_command_of_the_file_that_is_empty_is_reported_with_its_line(tmp_path:
     path.write_text('[picker.commands]\n"alt+x" = " "\n')
     with pytest.raises(ConfigError, match=r"line 2: alt\+x: .* has no command"):
         user_keymap(PickerSettings(commands={"alt+x": " "}), [], str(path))
+
+
+@given(
+    st.lists(st.sampled_from(["👨\u200d👩\u200d👧", "🏖\ufe0f", "❤\ufe0f", "👨", "a", " ", "é", "旅", "कि"]))
+)
+def test_emoji_take_as_many_cells_as_their_characters(parts: list[str]) -> None:
+    drawn = drawable("".join(parts))
+    assert cell_len(drawn) == sum(cell_len(drawable(part)) for part in parts)
+    assert not {"\u200d", "\ufe0f"} & {*drawn}
+    assert drawable("क्\u200dष") == "क्\u200dष"  # letters of other scripts are joined by it, too

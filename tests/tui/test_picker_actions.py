@@ -15,7 +15,8 @@ from imgret.cli.session import session
 from imgret.errors import Exit
 from imgret.store.factory import open_store
 from imgret_tui.keymap import KEYS
-from imgret_tui.screens.dialogs import FoldersDialog, HelpDialog, NoteDialog
+from imgret_tui.screens.dialogs import FoldersDialog, HelpDialog
+from imgret_tui.screens.note_dialog import NoteDialog
 from imgret_tui.screens.photo_screen import PhotoScreen
 
 Run = Callable[..., Any]
@@ -262,6 +263,7 @@ async def test_folders_and_failed_photos_and_retry(run: Run, demo: Any, tmp_path
         await here.until(lambda: isinstance(here.app.screen, FoldersDialog))
         text = "\n".join(str(widget.content) for widget in here.app.screen.query("Static"))
         assert "broken.jpg" in text
+        assert "(try 1 of 5, again in " in text
         assert str(folder) in text
         assert f"{folder}/usb  offline: nothing is mounted there" in text
         assert str(demo.pictures) in text

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 from imgret.photo import Tag
 from imgret.store.factory import open_store
 from imgret_tui import desktop
-from imgret_tui.screens.dialogs import NoteDialog
+from imgret_tui.screens.note_dialog import NoteDialog
 from imgret_tui.screens.photo_screen import PhotoScreen
 from imgret_tui.screens.tag_dialogs import KeywordsDialog, RatingDialog
 

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from imgret.cli.index_command import scan_folders
 from imgret.cli.session import session
 from imgret.store.factory import open_store
+from imgret.terminal.clean import clean
 from imgret_tui.picker_messages import ImageLoaded, ResultsReady
 from imgret_tui.search_backend import SearchResults
+from imgret_tui.widgets.query_input import marked
 
 Run = Callable[..., Any]
 
@@ -53,6 +58,38 @@ async def test_filters_and_their_errors(run: Run) -> None:
         await here.clear()
         await here.type("circle")
         assert not here.app.search.query_error.display
+
+
+@given(st.text(max_size=20), st.integers(-5, 90), st.integers(1, 100))
+def test_the_mark_is_below_what_is_wrong(text: str, at: int, width: int) -> None:
+    line = marked(clean(text).replace("▲", ""), at, width)
+    assert cell_len(line[: line.index("▲")]) == max(0, at)
+    assert clean(text).replace("▲", "") in line
+
+
+async def test_the_mark_counts_cells_and_what_is_scrolled_away(run: Run) -> None:
+    async with run(size=(60, 24)) as here:
+        await here.type("京都の 寺 after:nonsense ")
+        problem = here.text("#query-error")
+        assert cell_len(problem[: problem.index("▲")]) == cell_len("京都の 寺 after:")
+        await here.clear()
+        await here.type("京都 " * 20 + "after:nonsense ")
+        problem = here.text("#query-error")
+        shown = here.app.search.query_input.scroll_offset.x
+        assert shown > 0
+        assert cell_len(problem[: problem.index("▲")]) == cell_len("京都 " * 20 + "after:") - shown
+        assert "nonsense" in problem[: problem.index("▲")]
+
+
+async def test_a_photo_that_moves_to_the_first_page_takes_the_list_back_to_its_beginning(run: Run) -> None:
+    async with run(size=(80, 24)) as here:
+        view = here.app.search.hit_list
+        await here.press(*["down"] * 12)
+        await here.until(lambda: view.scroll_offset.y > 0)
+        first, *others = (hit for hit in view.hits if hit is not view.current)
+        view.show((first, view.current, *others), "", keep_cursor=True)
+        await here.until(lambda: view.cursor == 1)
+        await here.until(lambda: view.scroll_offset.y == 0)
 
 
 async def test_a_wrong_filter_replaces_the_reason_of_another_query(run: Run) -> None:

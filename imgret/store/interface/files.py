@@ -65,6 +65,7 @@ class Photos(Protocol):
     ) -> bool:
         """Save that the file at this path could not be read, and why. Its content, if it had one, stays.
 
+        So does that of a tombstone, unless the content has another path: what the user wrote about it is found again.
         It is tried again after pauses that grow (`policy.PAUSES`), `policy.MAX_ATTEMPTS` times. -> False, and
         nothing is saved, if the same file failed before and its pause is not over.
         """
@@ -140,7 +141,10 @@ class Contents(Protocol):
         ...
 
     def purge(self, now: int) -> int:
-        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path, a note or imported tags. -> how many contents"""
+        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path, a note or imported tags.
+
+        In short transactions. -> how many contents
+        """
         ...
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from imgret.stages import registry
 from imgret.store import paths
 from imgret.store.policy import BACKLOG, FAILED, MAX_ATTEMPTS, OTHER_INODE, PAUSES
-from imgret.store.postgres import pg_roots as roots
+from imgret.store.postgres import pg_dialect as dialect
 from imgret.store.postgres.pg_address import Database
 from imgret.store.records import Claim, Position
 
@@ -28,12 +28,12 @@ DUE = "(not_before <= %s OR not_before > %s)"
 # What this host can do: it has looked at the folder, and its disk is there.
 ONLINE = (
     "EXISTS (SELECT 1 FROM photo JOIN root_here AS root ON root.id = photo.root"
-    f" WHERE photo.content = work.content AND gone_at IS NULL AND root.here AND {roots.ONLINE})"
+    f" WHERE photo.content = work.content AND gone_at IS NULL AND root.here AND {dialect.ONLINE})"
 )
 # The same for a few rows in the order of an index. OFFSET 0 keeps the planner from joining all photos first.
 ONLINE_EACH = (
     "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL"
-    f" AND photo.root = ANY (ARRAY(SELECT id FROM root_here WHERE here AND online)) AND NOT {roots.AWAY} OFFSET 0)"
+    f" AND photo.root = ANY (ARRAY(SELECT id FROM root_here WHERE here AND online)) AND NOT {dialect.AWAY} OFFSET 0)"
 )
 _IN_FLIGHT = (
     "EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0 OFFSET 0)"
@@ -213,7 +213,7 @@ def _places(db: Database, contents: list[int]) -> dict[int, bytes]:
     """A path of each content on a root that is online."""
     rows: Any = db.execute(
         "SELECT DISTINCT ON (content) content, root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root"
-        f" WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL AND root.here AND {roots.ONLINE}"
+        f" WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL AND root.here AND {dialect.ONLINE}"
         f" ORDER BY content, photo.inode = {OTHER_INODE}, photo.id",
         (contents,),
     )

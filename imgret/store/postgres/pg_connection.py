@@ -19,6 +19,7 @@ from imgret.errors import ImgretError, IndexProblem
 from imgret.store.postgres import pg_address, pg_migrate, pg_settings
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_begin import CLAIMING, begin_sql, check_version
+from imgret.store.postgres.pg_dialect import DIALECT
 from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.postgres.pg_pending import Pending
 from imgret.store.read_ahead import ReadAhead
@@ -32,6 +33,7 @@ class Connection:
     def __init__(self, place: str, *, create: bool = True) -> None:
         """Connect to `place` and migrate it if necessary. Raises IndexProblem for a missing library without `create`."""
         self.path = place
+        self.dialect = DIALECT
         self.refusal: ImgretError | None = None
         self._commits = 0  # of this connection
         self._closed = False

@@ -34,30 +34,24 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.conditions import DURATION, RATED
+from imgret.store.conditions import DURATION, HAS_PHOTO, RATED
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
-from imgret.store.postgres import pg_roots as roots
+from imgret.store.postgres import pg_dialect as dialect
 from imgret.store.postgres import pg_substrings as substrings
 from imgret.store.postgres.pg_arrays import int8s
+from imgret.store.postgres.pg_dialect import below
 from imgret.store.postgres.pg_documents import Documents
-from imgret.store.postgres.pg_facets import Facets
 from imgret.store.postgres.pg_photos import Photos
-from imgret.store.postgres.pg_roots import Roots, below
+from imgret.store.postgres.pg_roots import Roots
 from imgret.store.postgres.pg_words import Words
+from imgret.store.shared.facets import Facets
+from imgret.store.shared.filter_parts import HAVING, FilterParts, of_paths
 
 if TYPE_CHECKING:
     from imgret.store.postgres.pg_connection import Connection
 
 Ids = NDArray[np.int64]
-_HAVING = {
-    "note": "id IN (SELECT content FROM note)",
-    "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
-    "gps": "latitude IS NOT NULL",
-    "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
-    "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
-    "date": "date IS NOT NULL",
-    "text": "id IN (SELECT content FROM letters WHERE substrings)",
-}
+_HAVING = {**HAVING, "text": "id IN (SELECT content FROM letters WHERE substrings)"}
 
 # As `paths.join`. The folder of the root may be `/`. In hexadecimal: PostgreSQL has a least text, but no least bytea before 18.
 _WHOLE_PATH = (
@@ -66,7 +60,7 @@ _WHOLE_PATH = (
 )
 
 
-class Filters:
+class Filters(FilterParts):
     """Implements `imgret.store.interface.retrieval.Filters`."""
 
     def __init__(
@@ -78,19 +72,17 @@ class Filters:
         roots: Roots,
         words: Words,
     ) -> None:
+        super().__init__(facets, photos, roots)
         self._connection = connection
         self._documents = documents
-        self._facets = facets
-        self._photos = photos
-        self._roots = roots
         self._words = words
 
     def matching(self, clauses: Sequence[Clause]) -> Ids:
-        of_paths = [clause for clause in clauses if isinstance(clause.filter, Inside | Named | Online)]
-        of_contents = [clause for clause in clauses if clause not in of_paths]
+        located = of_paths(clauses)
+        of_contents = [clause for clause in clauses if clause not in located]
         with self._connection.reading() as db:
             self._documents.flush()
-            where, values = self._all(of_paths)
+            where, values = self._all(located)
             lying = (
                 "SELECT photo.content FROM photo JOIN root_here AS root ON root.id = photo.root"
                 f" WHERE gone_at IS NULL AND photo.content IS NOT NULL AND {where}"
@@ -113,7 +105,7 @@ class Filters:
 
     def newest(self, among: Ids | None, count: int) -> Ids:
         lying, values = (
-            "EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)",
+            HAS_PHOTO.format("content.id"),
             [],
         )
         if among is not None:
@@ -128,7 +120,7 @@ class Filters:
 
     def first_by_path(self, clauses: Sequence[Clause], count: int) -> Ids:
         among = self.matching(clauses)
-        where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+        where, values = self._all(of_paths(clauses))
         with self._connection.reading() as db:
             rows: Any = db.execute(
                 "SELECT content FROM photo JOIN root_here AS root ON root.id = photo.root"
@@ -140,9 +132,9 @@ class Filters:
 
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
         with self._connection.reading():
-            where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+            where, values = self._all(of_paths(clauses))
             rows = self._connection.rows_of(
-                f"SELECT content, root.path, folder, name, {roots.ONLINE} AS there"
+                f"SELECT content, root.path, folder, name, {dialect.ONLINE} AS there"
                 " FROM photo JOIN root_here AS root ON root.id = photo.root"
                 f" WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL AND {where} ORDER BY there DESC, photo.id",
                 content,
@@ -150,17 +142,7 @@ class Filters:
             )
             return [(paths.join(root, folder, name), online) for root, folder, name, online in rows]
 
-    def _all(self, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
-        """All of these together as a condition."""
-        made = [(self._sql(clause.filter, kinds=clause.negated), clause.negated) for clause in clauses]
-        conditions = [f"NOT coalesce({sql}, false)" if negated else sql for (sql, _), negated in made]
-        return " AND ".join(["true", *conditions]), [value for (_, values), _ in made for value in values]
-
     def _sql(self, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]:
-        """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`.
-
-        With `kinds`, words stand also for the labels that they mean: `-people` leaves out the label `person`.
-        """
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
@@ -221,7 +203,7 @@ class Filters:
                 sql, values = positions.within([(each.latitude, each.longitude, each.km) for each in near])
                 return sql.replace("?", "%s"), values
             case Online(online):
-                return f"{roots.ONLINE} = %s", [online]
+                return f"{dialect.ONLINE} = %s", [online]
             case Named(pattern):
                 like = _like(fold(pattern))
                 if "*" in pattern or "?" in pattern:
@@ -229,12 +211,6 @@ class Filters:
                 return "folded_name LIKE %s", [f"%{like}%"]
             case Inside(folder):
                 return self._inside(folder)
-
-    def _tags(self, kind: str, name: str) -> list[str]:
-        """The labels of this kind that contain the name, or that it means."""
-        there, text = self._facets.labels(kind), fold(name.replace("_", " "))
-        meant = set(labels.matching_labels(name, there))
-        return [label for label in there if label in meant or text in fold(label.replace("_", " "))]
 
     def _cameras(self, name: str) -> list[str]:
         """The cameras whose folded names contain this text."""
@@ -254,15 +230,6 @@ class Filters:
                     return f"({' OR '.join(conditions)})", values
         wanted = _like(fold_bytes(b"/" + folder.strip(b"/") + b"/"))
         return "folded_place LIKE %s", [f"{wanted}%" if folder.startswith(b"/") else f"%{wanted}%"]
-
-    def _below(self, folder: bytes) -> list[tuple[int, bytes]]:
-        """(root, folder in it; empty for all of it) of the roots that have living photos at or below this folder."""
-        found = []
-        for root in self._roots.all():
-            part = b"" if paths.relative(folder, root.path) is not None else paths.relative(root.path, folder)
-            if part is not None and self._photos.any_known(root.id, part):
-                found.append((root.id, part))
-        return found
 
 
 def _like(text: str) -> str:

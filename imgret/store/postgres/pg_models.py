@@ -35,11 +35,3 @@ class Models:
         with self._connection.writing() as db:
             made = "INSERT INTO model (stage, name, revision, settings) VALUES (%s, %s, %s, %s) RETURNING id"
             return int(db.execute(made, key).get)
-
-    def stages(self) -> set[str]:
-        """The names of the stages that have results, vectors, columns of words or work in this index."""
-        rows = self._connection.rows(
-            "SELECT stage FROM model UNION SELECT stage FROM work"
-            " UNION SELECT stage FROM text_column WHERE stage IS NOT NULL"
-        )
-        return {str(stage) for (stage,) in rows}

@@ -14,25 +14,7 @@ from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.postgres.pg_root_paths import REPLACING
 from imgret.store.records import MountPoint, Root
 
-# SQL conditions on a row of `photo`. AWAY: the photo is on an unavailable disk that is mounted below its root.
-# ONLINE (joined with `root_here` AS root): the photo is available. The first EXISTS does not depend on the row, so it is
-# evaluated once and skips the second one if no disk is unavailable.
-AWAY = (
-    "(EXISTS (SELECT 1 FROM mount_here WHERE reason IS NOT NULL) AND EXISTS (SELECT 1 FROM mount_here AS mount"
-    " WHERE mount.root = photo.root AND mount.reason IS NOT NULL AND substring(photo.folder || '/'::bytea"
-    " FROM 1 FOR length(mount.folder) + 1) = mount.folder || '/'::bytea))"
-)
-ONLINE = f"(root.online AND NOT {AWAY})"
-
-
-# A row of `photo` in this folder (twice the folder), and the one at this place (root, folder, folder, name).
-IN_FOLDER = "(sha256(folder) = sha256(%s) AND folder = %s)"
-AT = f"(root = %s AND {IN_FOLDER} AND name = %s)"
-
 _OWN = "root = %s AND worker = this_worker()"  # a row of this worker for a root
-
-INDEXED = 512  # bytes of a path in the index `photo_below`
-_BEGINNING = f"substring(folder FOR {INDEXED})"
 
 _COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at, here"
 
@@ -188,21 +170,6 @@ class Roots:
     def _every(self) -> list[Root]:
         rows = self._connection.rows_once(f"SELECT {_COLUMNS} FROM root_here ORDER BY path")
         return [_root(row) for row in rows]
-
-
-def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
-    """Return an SQL condition, beginning with AND, for rows at or below a folder of a root, and its values.
-
-    Empty for the root itself.
-    """
-    if not folder:
-        return "", ()
-    # "0" is the character after "/", so this is the range of all strings that start with `folder/`.
-    # The first condition has an index, but paths that are longer than its entries are alike in it.
-    return (
-        f" AND {_BEGINNING} BETWEEN %s AND %s AND (folder = %s OR (folder > %s AND folder < %s))",
-        (folder[:INDEXED], (folder + b"0")[:INDEXED], folder, folder + b"/", folder + b"0"),
-    )
 
 
 def _root(row: tuple[object, ...] | None) -> Root:

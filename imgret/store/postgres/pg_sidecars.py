@@ -7,7 +7,7 @@ from typing import Any
 
 from imgret.photo import FileStat
 from imgret.store.postgres.pg_connection import Connection
-from imgret.store.postgres.pg_roots import IN_FOLDER, below
+from imgret.store.postgres.pg_dialect import IN_FOLDER, below
 
 
 class Sidecars:

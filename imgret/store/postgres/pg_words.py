@@ -18,10 +18,10 @@ from imgret.store.policy import rarest
 from imgret.store.postgres.pg_arrays import int4s, int8s, joined_int4s
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import TOTALS, Documents, divided, key
-from imgret.store.postgres.pg_facets import Facets
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
+from imgret.store.shared.facets import Facets
 from imgret.store.word_parts import contained, with_parts
 
 K1, B = 1.2, 0.75  # of BM25, as in FTS5

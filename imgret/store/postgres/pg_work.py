@@ -17,9 +17,9 @@ from imgret.store.policy import ARRIVED, BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.postgres import pg_claims as claims
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_pending_work import DATE, PendingWork
-from imgret.store.postgres.pg_summary import Summary
 from imgret.store.postgres.pg_workers import Workers
 from imgret.store.records import Claim, Position
+from imgret.store.shared.summary import Summary
 
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
@@ -47,7 +47,7 @@ class Work:
                     f" SELECT content.id, %s, {DATE.format('content.id')} FROM content"
                     " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = %s"
                     " LEFT JOIN model ON model.id = r.model"
-                    " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+                    f" WHERE {HAS_PHOTO.format('content.id')}"
                     " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (%s, %s, %s))"
                     " ON CONFLICT DO NOTHING",
                     (stage, stage, identity.name, identity.revision, identity.settings),

@@ -6,8 +6,6 @@ from imgret.errors import IndexProblem
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_contents import Contents
 from imgret.store.postgres.pg_documents import Documents
-from imgret.store.postgres.pg_facets import Facets
-from imgret.store.postgres.pg_failures import Failures
 from imgret.store.postgres.pg_filters import Filters
 from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_nearest import Nearest
@@ -23,13 +21,16 @@ from imgret.store.postgres.pg_sidecars import Sidecars
 from imgret.store.postgres.pg_signatures import Signatures
 from imgret.store.postgres.pg_spaces import Spaces
 from imgret.store.postgres.pg_substrings import Substrings
-from imgret.store.postgres.pg_summary import Summary
 from imgret.store.postgres.pg_text_columns import TextColumns
 from imgret.store.postgres.pg_transfer import PgTransfer
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_words import Words
 from imgret.store.postgres.pg_work import Work
 from imgret.store.postgres.pg_workers import Workers
+from imgret.store.shared.facets import Facets
+from imgret.store.shared.failures import Failures
+from imgret.store.shared.stage_rows import StageRows
+from imgret.store.shared.summary import Summary
 
 
 class PostgresStore(Connection):
@@ -49,21 +50,22 @@ class PostgresStore(Connection):
         self.signatures = Signatures(self)
         self.failures = Failures(self)
         pending_work = PendingWork(self)
-        self.notes = Notes(self, self.roots, pending_work)
+        self.notes = Notes(self, self.roots, pending_work.queue)
         self.summary = Summary(self, self.roots)
         self.workers = Workers(self)
         self.work = Work(self, self.summary, self.workers, pending_work)
         self.words = Words(self, self.text_columns, self.documents, self.facets, substrings)
         self.photos = Photos(self, self.notes, self.roots)
         self.nearest = Nearest(self)
-        self._models = Models(self)
-        self._spaces = Spaces(self, self._models)
+        self._stages = StageRows(self, self.text_columns)
+        models = Models(self)
+        spaces = Spaces(self, models.id)
         pending_vectors = PendingVectors(self)
-        self.vectors = Vectors(self, self._spaces, self.nearest, pending_vectors)
+        self.vectors = Vectors(self, spaces, self.nearest, pending_vectors)
         pending_results = PendingResults(self, self.documents.refresh)
         self.results = Results(
             self,
-            self._models,
+            models,
             self.documents,
             own_texts,
             self.notes,
@@ -76,19 +78,15 @@ class PostgresStore(Connection):
         self.pending.written_by(pending_results, pending_vectors, self.notes, self.contents, pending_work)
         self.filters = Filters(self, self.documents, self.facets, self.photos, self.roots, self.words)
         self.transfer = PgTransfer(self)
-        self.removal = Removal(self, self.notes, self.results, self.roots)
+        self.removal = Removal(self, self.notes, self.results.refresh_words, self.roots)
 
     def stages(self) -> set[str]:
-        return self._models.stages()
+        return self._stages.all()
 
     def forget_stage(self, stage: str) -> None:
         self.vectors.forget_stage(stage)
         self.results.forget_stage(stage)
-        with self.writing() as db:
-            db.execute("DELETE FROM work WHERE stage = %s", (stage,))
-            db.execute("DELETE FROM progress WHERE stage = %s", (stage,))
-            kept = [column for column in self.text_columns.all() if column.stage not in (None, stage)]
-            self.text_columns.set(kept)
+        self._stages.forget(stage)
 
     def renew_identity(self) -> None:
         """Nothing: no file beside the library can be taken for another one's."""

@@ -15,7 +15,7 @@ from imgret.stages import registry
 from imgret.store import paths
 from imgret.store.policy import BACKLOG, FAILED, MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.records import Claim, Position
-from imgret.store.sqlite import roots
+from imgret.store.sqlite import sqlite_dialect as dialect
 
 _LARGEST = (1 << 63) - 1
 
@@ -24,7 +24,7 @@ DUE = f"(not_before <= ?1 OR not_before > ?1 + {2 * PAUSES[-1]})"
 
 ONLINE = (
     "EXISTS (SELECT 1 FROM photo JOIN root ON root.id = photo.root"
-    f" WHERE photo.content = work.content AND gone_at IS NULL AND {roots.ONLINE})"
+    f" WHERE photo.content = work.content AND gone_at IS NULL AND {dialect.ONLINE})"
 )
 
 
@@ -80,7 +80,7 @@ def claimed(
     )
     path: Any = db.execute(
         "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
-        f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE}"
+        f" WHERE content = ? AND gone_at IS NULL AND {dialect.ONLINE}"
         f" ORDER BY photo.inode = {OTHER_INODE}, photo.id LIMIT 1",
         (content,),
     ).fetchone()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from array import array
 from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +21,7 @@ from imgret.store.read_ahead import ReadAhead
 from imgret.store.sqlite import file_ids, identity, opening
 from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.migrate import migrate, migrations, version
+from imgret.store.sqlite.sqlite_dialect import DIALECT
 from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors, translated_read_errors
 
 __all__ = ["Connection", "translated_errors"]
@@ -36,6 +36,7 @@ class Connection:
     def __init__(self, path: str, *, create: bool = True) -> None:
         """Open `path` and migrate it if necessary. Raises IndexProblem for a missing file without `create`."""
         self.path = path
+        self.dialect = DIALECT
         self._ahead = ReadAhead(self._rows_of_all, TOGETHER)
         self._snapshot = False  # a `reading()` is open that nothing was written in
         if encodable(path) != path:
@@ -169,8 +170,7 @@ class Connection:
 
     def _rows_of_all(self, sql: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         contents, *others = values
-        ids = apsw.carray(array("q", contents), flags=apsw.SQLITE_CARRAY_INT64)
-        return self.rows(sql, (ids, *others))
+        return self.rows(sql, (self.dialect.numbers(contents), *others))
 
     def _end_snapshot(self) -> None:
         """Forget what was read ahead: it may change from now on."""

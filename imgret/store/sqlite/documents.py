@@ -46,9 +46,8 @@ class Documents:
     def copy(self, source: int, target: int, stages: Collection[str]) -> None:
         """Give a content the words that these stages found in another one with the same pixels."""
         names = [column.name for column in self._text_columns.all() if column.stage in stages]
-        row = self._connection.row(
-            f"SELECT {', '.join(names) or '1'} FROM document WHERE content = ?", (source,)
-        )
+        columns = ", ".join(f'"{name}"' for name in names)
+        row = self._connection.row(f"SELECT {columns or '1'} FROM document WHERE content = ?", (source,))
         if names and row is not None:
             self.update(target, dict(zip(names, row, strict=True)))
 

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import apsw
 
 from imgret.errors import IndexMissing
-from imgret.store.sqlite.facets import Facets
+from imgret.store.shared.facets import Facets
+from imgret.store.sqlite.sqlite_dialect import DIALECT
 from imgret.store.sqlite.sqlite_errors import translated_read_errors
 
 BUSY_MS = 50
@@ -36,6 +37,8 @@ def facets_of(path: str) -> Iterator[Facets]:
 
 
 class _Rows:
+    dialect = DIALECT
+
     def __init__(self, database: apsw.Connection) -> None:
         self._database = database
 

@@ -35,10 +35,12 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.conditions import DURATION, LONGEST, RATED
+from imgret.store.conditions import DURATION, HAS_PHOTO, LONGEST, RATED
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
-from imgret.store.sqlite import roots, substrings, words
-from imgret.store.sqlite.facets import Facets
+from imgret.store.shared.facets import Facets
+from imgret.store.shared.filter_parts import HAVING, FilterParts, of_paths
+from imgret.store.sqlite import sqlite_dialect as dialect
+from imgret.store.sqlite import substrings, words
 from imgret.store.sqlite.photos import Photos
 from imgret.store.sqlite.roots import Roots
 from imgret.store.sqlite.words import Words
@@ -48,15 +50,7 @@ if TYPE_CHECKING:
 
 Ids = NDArray[np.int64]
 FEW = 4_096  # contents that are looked up one by one: 20 ms
-_HAVING = {
-    "note": "id IN (SELECT content FROM note)",
-    "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
-    "gps": "latitude IS NOT NULL",
-    "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
-    "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
-    "date": "date IS NOT NULL",
-    "text": "id IN (SELECT content FROM letters)",
-}
+_HAVING = {**HAVING, "text": "id IN (SELECT content FROM letters)"}
 
 # As `paths.join`. The folder of the root may be `/`.
 _WHOLE_PATH = (
@@ -65,28 +59,26 @@ _WHOLE_PATH = (
 )
 
 
-class Filters:
+class Filters(FilterParts):
     """Implements `imgret.store.interface.retrieval.Filters`."""
 
     def __init__(
         self, connection: Connection, facets: Facets, photos: Photos, roots: Roots, words: Words
     ) -> None:
+        super().__init__(facets, photos, roots)
         self._connection = connection
-        self._facets = facets
-        self._photos = photos
-        self._roots = roots
         self._words = words
 
     def matching(self, clauses: Sequence[Clause]) -> Ids:
-        of_paths = [clause for clause in clauses if isinstance(clause.filter, Inside | Named | Online)]
-        of_contents = [clause for clause in clauses if clause not in of_paths]
+        located = of_paths(clauses)
+        of_contents = [clause for clause in clauses if clause not in located]
         with self._connection.reading() as db:
             passing = None
             if of_contents:
                 where, values = self._all(of_contents)
                 passing = _ids(db, "id", f"content WHERE {where}", values)
-            if of_paths or passing is None:
-                where, values = self._all(of_paths)
+            if located or passing is None:
+                where, values = self._all(located)
                 living = "photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
                 with_photo = _distinct(_ids(db, "content", f"{living} AND {where}", values))
                 if passing is None:
@@ -100,8 +92,7 @@ class Filters:
     def living(self, contents: Ids) -> NDArray[np.bool_]:
         with self._connection.reading() as db:
             rows = db.execute(
-                "SELECT value FROM carray(?) WHERE EXISTS"
-                " (SELECT 1 FROM photo WHERE photo.content = value AND gone_at IS NULL)",
+                f"SELECT value FROM carray(?) WHERE {HAS_PHOTO.format('value')}",
                 (words.carray(contents),),
             )
             return np.isin(contents, np.fromiter((row[0] for row in rows), np.int64))
@@ -111,7 +102,7 @@ class Filters:
         with self._connection.reading() as db:
             rows = db.execute(
                 "SELECT DISTINCT content FROM photo AS buried INDEXED BY photo_gone"  # else all photos are walked
-                " WHERE gone_at IS NOT NULL AND content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = buried.content AND gone_at IS NULL)"
+                f" WHERE gone_at IS NOT NULL AND content IS NOT NULL AND NOT {HAS_PHOTO.format('buried.content')}"
             )
             deleted = np.fromiter((row[0] for row in rows), np.int64)
             # Two indexes side by side: a look-up for each content would take twice as long.
@@ -120,7 +111,7 @@ class Filters:
             )
 
     def newest(self, among: Ids | None, count: int) -> Ids:
-        with_photo = "EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
+        with_photo = HAS_PHOTO.format("content.id")
         values: list[Any] = []
         if among is not None:
             with_photo, values = "id IN (SELECT value FROM carray(?))", [words.carray(among)]
@@ -134,7 +125,7 @@ class Filters:
 
     def first_by_path(self, clauses: Sequence[Clause], count: int) -> Ids:
         among = self.matching(clauses)
-        where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+        where, values = self._all(of_paths(clauses))
         with self._connection.reading() as db:
             rows = db.execute(
                 "SELECT content FROM photo JOIN root ON root.id = photo.root"
@@ -146,9 +137,9 @@ class Filters:
 
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
         with self._connection.reading():
-            where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+            where, values = self._all(of_paths(clauses))
             rows = self._connection.rows_of(
-                f"SELECT content, root.path, folder, name, {roots.ONLINE} AS there"
+                f"SELECT content, root.path, folder, name, {dialect.ONLINE} AS there"
                 " FROM carray(?) CROSS JOIN photo ON content = value CROSS JOIN root ON root.id = photo.root"
                 f" WHERE gone_at IS NULL AND {where} ORDER BY there DESC, photo.id",
                 content,
@@ -156,17 +147,7 @@ class Filters:
             )
             return [(paths.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
 
-    def _all(self, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
-        """All of these together as a condition."""
-        made = [(self._sql(clause.filter, kinds=clause.negated), clause.negated) for clause in clauses]
-        conditions = [f"NOT coalesce({sql}, 0)" if negated else sql for (sql, _), negated in made]
-        return " AND ".join(["1", *conditions]), [value for (_, values), _ in made for value in values]
-
     def _sql(self, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]:
-        """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`.
-
-        With `kinds`, words stand also for the labels that they mean: `-people` leaves out the label `person`.
-        """
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
@@ -229,7 +210,7 @@ class Filters:
             case Around(_, circles):
                 return positions.within([(each.latitude, each.longitude, each.km) for each in circles])
             case Online(online):
-                return f"{roots.ONLINE} = ?", [int(online)]
+                return f"{dialect.ONLINE} = ?", [int(online)]
             case Named(pattern):
                 name = _folded("name")
                 if "*" in pattern or "?" in pattern:
@@ -237,12 +218,6 @@ class Filters:
                 return f"instr({name}, ?) > 0", [fold(pattern)]
             case Inside(folder):
                 return self._inside(folder)
-
-    def _tags(self, kind: str, name: str) -> list[str]:
-        """The labels of this kind that contain the name, or that it means."""
-        there, text = self._facets.labels(kind), fold(name.replace("_", " "))
-        meant = set(labels.matching_labels(name, there))
-        return [label for label in there if label in meant or text in fold(label.replace("_", " "))]
 
     def _inside(self, folder: bytes) -> tuple[str, list[Any]]:
         """The folder as it is written, else where its symbolic links lead, else any that is called so, folded."""
@@ -260,17 +235,6 @@ class Filters:
         if folder.startswith(b"/"):
             return f"substr({whole}, 1, ?) = ?", [len(wanted), wanted]
         return f"instr({whole}, ?) > 0", [wanted]
-
-    def _below(self, folder: bytes) -> list[tuple[int, bytes]]:
-        """(root, folder in it; empty for all of it) of the roots that have living photos at or below this folder."""
-        found = []
-        for root in self._roots.all():
-            below = (
-                b"" if paths.relative(folder, root.path) is not None else paths.relative(root.path, folder)
-            )
-            if below is not None and self._photos.any_known(root.id, below):
-                found.append((root.id, below))
-        return found
 
 
 def _ids(db: apsw.Connection, column: str, source: str, values: Sequence[Any]) -> Ids:

@@ -22,11 +22,3 @@ class Models:
         with self._connection.writing() as db:
             db.execute("INSERT INTO model (stage, name, revision, settings) VALUES (?, ?, ?, ?)", key)
             return db.last_insert_rowid()
-
-    def stages(self) -> set[str]:
-        """The names of the stages that have results, vectors, columns of words or work in this index."""
-        rows = self._connection.rows(
-            "SELECT stage FROM model UNION SELECT stage FROM work"
-            " UNION SELECT stage FROM text_column WHERE stage IS NOT NULL"
-        )
-        return {str(stage) for (stage,) in rows}

@@ -8,17 +8,7 @@ from collections.abc import Iterator
 from imgret.store.paths import relative
 from imgret.store.records import MountPoint, Root
 from imgret.store.sqlite.connection import Connection
-
-# SQL conditions on a row of `photo`. AWAY: the photo is on an unavailable disk that is mounted below its root.
-# ONLINE (joined with `root`): the photo is available. The first EXISTS does not depend on the row, so SQLite
-# evaluates it once and skips the second one if no disk is unavailable.
-AWAY = (
-    "(EXISTS (SELECT 1 FROM mount WHERE reason IS NOT NULL) AND EXISTS (SELECT 1 FROM mount"
-    " WHERE mount.root = photo.root AND mount.reason IS NOT NULL AND substr(CAST(photo.folder || '/' AS BLOB),"
-    " 1, length(mount.folder) + 1) = CAST(mount.folder || '/' AS BLOB)))"
-)
-ONLINE = f"(root.online AND NOT {AWAY})"
-
+from imgret.store.sqlite.sqlite_dialect import below
 
 _COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
 
@@ -157,14 +147,3 @@ def _root(row: tuple[object, ...] | None) -> Root:
     assert row is not None
     id_, path, filesystem, watched, online, reason, scanned_at = row
     return Root(id_, path, filesystem, bool(watched), bool(online), reason, scanned_at)  # type: ignore[arg-type]
-
-
-def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
-    """Return an SQL condition, beginning with AND, for rows at or below a folder of a root, and its values.
-
-    Empty for the root itself.
-    """
-    if not folder:
-        return "", ()
-    # "0" is the character after "/", so this is the range of all strings that start with `folder/`.
-    return " AND (folder = ? OR (folder > ? AND folder < ?))", (folder, folder + b"/", folder + b"0")

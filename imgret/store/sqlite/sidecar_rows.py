@@ -7,7 +7,7 @@ from typing import Any
 
 from imgret.photo import FileStat
 from imgret.store.sqlite.connection import Connection, translated_errors
-from imgret.store.sqlite.roots import below
+from imgret.store.sqlite.sqlite_dialect import below
 
 
 class Sidecars:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from imgret.store.shared.facets import Facets
+from imgret.store.shared.failures import Failures
+from imgret.store.shared.stage_rows import StageRows
+from imgret.store.shared.summary import Summary
 from imgret.store.sqlite import identity
 from imgret.store.sqlite.backup import backup
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.contents import Contents
 from imgret.store.sqlite.documents import Documents
-from imgret.store.sqlite.facets import Facets
-from imgret.store.sqlite.failures import Failures
 from imgret.store.sqlite.filters import Filters
 from imgret.store.sqlite.model_rows import Models
 from imgret.store.sqlite.nearest import Nearest
@@ -24,7 +26,6 @@ from imgret.store.sqlite.sidecar_rows import Sidecars
 from imgret.store.sqlite.signatures import Signatures
 from imgret.store.sqlite.spaces import Spaces
 from imgret.store.sqlite.substrings import Substrings
-from imgret.store.sqlite.summary import Summary
 from imgret.store.sqlite.text_columns import TextColumns
 from imgret.store.sqlite.vectors import Vectors
 from imgret.store.sqlite.words import Words
@@ -46,32 +47,29 @@ class SqliteStore(Connection):
         self.signatures = Signatures(self)
         self.workers = OneHost()
         self.failures = Failures(self)
-        self.notes = Notes(self, self.roots)
         self.summary = Summary(self, self.roots)
         self.work = Work(self, self.summary)
+        self.notes = Notes(self, self.roots, self.work.queue)
         self.words = Words(self, self.text_columns, self.facets, substrings)
         self.photos = Photos(self, self.notes, self.roots)
         self.nearest = Nearest(self, NearestBuild(self))
-        self._models = Models(self)
-        self._spaces = Spaces(self, self._models)
-        self.vectors = Vectors(self, self._spaces, self.nearest)
-        self.results = Results(self, self._models, self.documents, self.notes, self.vectors)
+        self._stages = StageRows(self, self.text_columns)
+        models = Models(self)
+        spaces = Spaces(self, models.id)
+        self.vectors = Vectors(self, spaces, self.nearest)
+        self.results = Results(self, models, self.documents, self.notes, self.vectors)
         self.contents = Contents(self, self.notes, self.vectors)
         self.filters = Filters(self, self.facets, self.photos, self.roots, self.words)
         self.transfer = RowTransfer(self)
-        self.removal = Removal(self, self.notes, self.results, self.roots)
+        self.removal = Removal(self, self.notes, self.results.refresh_words, self.roots)
 
     def stages(self) -> set[str]:
-        return self._models.stages()
+        return self._stages.all()
 
     def forget_stage(self, stage: str) -> None:
         self.vectors.forget_stage(stage)
         self.results.forget_stage(stage)
-        with self.writing() as db:
-            db.execute("DELETE FROM work WHERE stage = ?", (stage,))
-            db.execute("DELETE FROM progress WHERE stage = ?", (stage,))
-            kept = [column for column in self.text_columns.all() if column.stage not in (None, stage)]
-            self.text_columns.set(kept)
+        self._stages.forget(stage)
 
     def renew_identity(self) -> None:
         """Give the file a new identity: copies made with `cp` before now are recognised as copies."""

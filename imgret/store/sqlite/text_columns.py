@@ -5,6 +5,7 @@ Adding or removing one makes the FTS5 table again from the documents: its column
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import apsw
@@ -12,8 +13,9 @@ import apsw
 from imgret.store.column_changes import column_changes
 from imgret.store.records import TextColumn
 from imgret.store.sqlite.connection import Connection
+from imgret.store.tokens import TOKENIZER
 
-_TOKENIZE = "porter unicode61 remove_diacritics 2 categories 'L* N* Co So'"
+_TOKENIZE = shlex.join([TOKENIZER[0], *TOKENIZER[1]])  # FTS5 reads quotes as a shell does
 
 
 class TextColumns:

@@ -20,8 +20,8 @@ from imgret.store.fold import cut, squeezed
 from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
+from imgret.store.shared.facets import Facets
 from imgret.store.sqlite.connection import Connection
-from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.substrings import Substrings
 from imgret.store.sqlite.text_columns import TextColumns
 from imgret.store.tokens import tokenizer

@@ -20,9 +20,9 @@ from imgret.stages.interface import DECODE
 from imgret.store.conditions import HAS_PHOTO
 from imgret.store.policy import ARRIVED, BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.records import Claim, Position
+from imgret.store.shared.summary import Summary
 from imgret.store.sqlite import claims
 from imgret.store.sqlite.connection import Connection
-from imgret.store.sqlite.summary import Summary
 
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
@@ -53,7 +53,7 @@ class Work:
                     f" SELECT content.id, ?1, {_DATE.format('content.id')} FROM content"
                     " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = ?1"
                     " LEFT JOIN model ON model.id = r.model"
-                    " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+                    f" WHERE {HAS_PHOTO.format('content.id')}"
                     " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (?2, ?3, ?4))",
                     (stage, identity.name, identity.revision, identity.settings),
                 )

@@ -1,30 +1,14 @@
-"""The values that filters can select in the library: tags, cameras, formats, dates. The SQL is the same in all engines."""
+"""The values that filters can select in the library: tags, cameras, formats, dates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
-
 from imgret.store.clauses import OBJECT
 from imgret.store.conditions import HAS_PHOTO
+from imgret.store.shared.dialect import RowQueries
 
 
-class Rows(Protocol):
-    """What a connection reads."""
-
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a query."""
-        ...
-
-
-class FacetQueries:
-    """Implements `imgret.store.interface.overview.Facets`. A subclass has what differs between engines."""
-
-    mark: str  # the place of a value in SQL
-    year: str  # SQL for the year of the column `date`, as an integer
-
-    def __init__(self, connection: Rows) -> None:
-        self._connection = connection
+class Facets(RowQueries):
+    """Implements `imgret.store.interface.overview.Facets`."""
 
     def kinds(self) -> list[str]:
         return self._texts(
@@ -78,7 +62,7 @@ class FacetQueries:
 
     def photos_by_year(self) -> list[tuple[int, int]]:
         rows = self._rows(
-            f"SELECT {self.year} AS year, count(*) FROM content"
+            f"SELECT {self._dialect.year} AS year, count(*) FROM content"
             f" WHERE date IS NOT NULL AND {HAS_PHOTO.format('content.id')} GROUP BY year ORDER BY year"
         )
         return [(int(year), int(count)) for year, count in rows]
@@ -104,6 +88,3 @@ class FacetQueries:
 
     def _texts(self, sql: str, *values: str) -> list[str]:
         return [str(text) for (text,) in self._rows(sql, *values)]
-
-    def _rows(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
-        return self._connection.rows(sql.replace("?", self.mark), values)

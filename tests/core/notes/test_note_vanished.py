@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from noted_library import Library, picture
 from PIL import Image
 
-from imgret.decode.pool import DecodePool
 
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[DecodePool]:
-    with DecodePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def library(tmp_path: Path, decoder: DecodePool) -> Iterator[Library]:
-    made = Library(tmp_path, decoder)
-    made.put("a.jpg", picture(1))
-    made.put("z.jpg", picture(4))
-    made.look()
-    made.write("a.jpg", "ours")
-    yield made
-    made.index.close()
+@pytest.fixture(autouse=True)
+def noted(library: Library) -> None:
+    """A photo with a note, and another one: an empty folder would count as an unmounted disk."""
+    library.put("a.jpg", picture(1))
+    library.put("z.jpg", picture(4))
+    library.look()
+    library.write("a.jpg", "ours")
 
 
 def resized(data: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,20 +13,6 @@ from noted_library import Library, picture
 
 from imgret.decode.pool import DecodePool
 from imgret.store import policy
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[DecodePool]:
-    with DecodePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def library(tmp_path: Path, decoder: DecodePool) -> Iterator[Library]:
-    made = Library(tmp_path, decoder)
-    yield made
-    made.index.close()
-
 
 NAMES = st.sampled_from("abcd")
 STEPS = st.one_of(
@@ -121,6 +106,25 @@ def test_an_editor_that_deletes_and_writes_the_file_keeps_the_note(library: Libr
     library.put("a.jpg", picture(1, 3))
     library.look()
     assert (library.note("a.jpg"), library.note("other.jpg")) == ("ours", None)
+
+
+def test_a_deleted_photo_that_is_there_again_but_cannot_be_read_keeps_its_note(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.put("other.jpg", picture(3))
+    library.look()
+    library.write("a.jpg", "ours")
+    content = library.content("a.jpg")
+    (library.folder / "a.jpg").unlink()
+    library.look()
+    (library.folder / "a.jpg").touch()
+    library.look()
+    assert library.note("a.jpg") == "ours"
+    words = library.index.words
+    assert words.best(words.terms(["a"]), 9, 99).tolist() == [content]  # by its name
+    library.put("a.jpg", picture(1, 3))
+    library.look()
+    assert library.note("a.jpg") == "ours"
+    assert library.content("a.jpg") != content
 
 
 def test_another_image_does_not_get_the_note_and_status_lists_it(library: Library) -> None:

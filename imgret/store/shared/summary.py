@@ -6,32 +6,31 @@ from collections.abc import Collection
 
 from imgret.store import paths, row_values
 from imgret.store.conditions import FAILED
-from imgret.store.postgres.pg_connection import Connection
-from imgret.store.postgres.pg_roots import AWAY, Roots, below
+from imgret.store.interface.files import Roots
 from imgret.store.records import Progress, Totals
+from imgret.store.shared.dialect import Connection, Queries
 
 
-class Summary:
+class Summary(Queries):
     """Implements `imgret.store.interface.overview.Summary`."""
 
     def __init__(self, connection: Connection, roots: Roots) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._roots = roots
 
     def totals(self, waiting: Collection[str] = ()) -> Totals:
         living = "SELECT count(*) FROM photo WHERE gone_at IS NULL"
-        todo = "(content IS NULL OR content IN (SELECT content FROM work WHERE stage <> ALL (%s::text[])))"
+        todo = f"(content IS NULL OR content IN ({_work_except(waiting)}))"
+        away = f"root IN (SELECT id FROM {self._dialect.root} WHERE NOT online) OR {self._dialect.away}"
         with self._connection.reading():
-            photos = self._count(living)
-            failed = self._count(f"{living} AND {FAILED}")
-            pending = self._count(f"{living} AND {todo} AND NOT {FAILED}", (list(waiting),))
-            offline = self._count(
-                f"{living} AND (root IN (SELECT id FROM root_here WHERE NOT online) OR {AWAY})"
-            )
+            photos = self._number(living)
+            failed = self._number(f"{living} AND {FAILED}")
+            pending = self._number(f"{living} AND {todo} AND NOT {FAILED}")
+            offline = self._number(f"{living} AND ({away})")
         return Totals(photos, photos - failed - pending, pending, failed, offline)
 
     def progress(self) -> Progress:
-        return row_values.progress(self._connection.rows("SELECT stage, state, contents FROM progress"))
+        return row_values.progress(self._rows("SELECT stage, state, contents FROM progress"))
 
     def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
         found: set[int] = set()
@@ -41,13 +40,15 @@ class Summary:
                     inside, outside = paths.relative(root.path, path), paths.relative(path, root.path)
                     if not root.online or (inside is None and outside is None):
                         continue
-                    condition, values = below(inside or b"")  # a root inside the folder is counted completely
-                    rows = self._connection.rows(
-                        f"SELECT content FROM photo WHERE gone_at IS NULL AND root = %s{condition}"
-                        " AND content IN (SELECT content FROM work WHERE stage <> ALL (%s::text[]))"
+                    # A root inside the folder is counted completely.
+                    condition, values = self._dialect.below(inside or b"")
+                    rows = self._rows(
+                        f"SELECT content FROM photo WHERE gone_at IS NULL AND root = ?{condition}"
+                        f" AND content IN ({_work_except(waiting)})"
                         " AND NOT EXISTS (SELECT 1 FROM work WHERE work.content = photo.content AND error IS NOT NULL)"
-                        f" AND NOT {AWAY}",
-                        (root.id, *values, list(waiting)),
+                        f" AND NOT {self._dialect.away}",
+                        root.id,
+                        *values,
                     )
                     found.update(content for (content,) in rows)
         return found
@@ -56,7 +57,10 @@ class Summary:
         return row_values.stage_names(self._connection.setting("waiting"))
 
     def photos_under(self, root: int) -> int:
-        return self._count(f"SELECT count(*) FROM photo WHERE gone_at IS NULL AND root = {int(root)}")
+        return self._number("SELECT count(*) FROM photo WHERE gone_at IS NULL AND root = ?", root)
 
-    def _count(self, sql: str, values: tuple[object, ...] = ()) -> int:
-        return self._connection.number(sql, values)
+
+def _work_except(stages: Collection[str]) -> str:
+    """SQL for the contents that wait for other stages than these."""
+    names = ", ".join(f"'{stage}'" for stage in stages)  # identifiers: nothing to escape
+    return f"SELECT content FROM work{f' WHERE stage NOT IN ({names})' if names else ''}"
