@@ -3,7 +3,7 @@
 The size on disk of what each extra installs, by the files that the installed packages list, and the memory of a process that
 describes a photo with tiny models, so that almost all of it belongs to the libraries. torch for CUDA brings packages that torch
 for CPUs does not have; they are counted apart. The part of torch itself that is for CUDA is counted by its libraries, on disk and
-in memory.
+in memory, with what they allocate when they are loaded.
 """
 
 from __future__ import annotations
@@ -49,15 +49,34 @@ for stage in stages:
         models[stage].run([item])
     else:
         print(models.missing[stage], file=sys.stderr)
-whole = cuda = 0
-for line in open("/proc/self/smaps"):
-    first, *rest = line.split()
-    if not first.endswith(":"):
-        name = rest[4] if len(rest) > 4 else ""
-    elif first == "Rss:":
-        whole += int(rest[0])
-        cuda += int(rest[0]) * any(part in name for part in ("/nvidia/", "/triton/", "cuda"))
-print(whole, cuda)
+whole, cuda, _ = resident()
+print(whole, cuda, "torch" in sys.modules)
+"""
+# kB of a process: all, those of files for CUDA, and those of no file.
+_RESIDENT = """
+def resident():
+    whole = cuda = own = 0
+    for line in open("/proc/self/smaps"):
+        first, *rest = line.split()
+        if not first.endswith(":"):
+            name = rest[4] if len(rest) > 4 else ""
+        elif first == "Rss:":
+            whole += int(rest[0])
+            cuda += int(rest[0]) * any(part in name for part in ("/nvidia/", "/triton/", "cuda"))
+            own += int(rest[0]) * (name in ("", "[heap]"))
+    return whole, cuda, own
+"""
+# What the library for CUDA allocates when it is loaded: tables of its kernels, which torch for CPUs does not have.
+_CUDA_TABLES = """
+import ctypes, importlib.util, os
+libraries = os.path.join(os.path.dirname(importlib.util.find_spec("torch").origin), "lib")
+ctypes.CDLL(os.path.join(libraries, "libtorch_cpu.so"), ctypes.RTLD_GLOBAL)
+before = resident()[2]
+try:
+    ctypes.CDLL(os.path.join(libraries, "libtorch_cuda.so"), ctypes.RTLD_GLOBAL)
+except OSError:
+    pass
+print(resident()[2] - before)
 """
 
 
@@ -75,21 +94,25 @@ def main() -> None:
     print(
         f"\n{'a process that has described one photo':<55} {'resident':>9} {'without libraries for CUDA':>27}"
     )
+    tables = int(_run(_RESIDENT + _CUDA_TABLES))
     tiny = {"image": ["image"], "all but detection and text": ["image", "caption", "topics", "embed"]}
     tiny["all, detection by ultralytics"] = ["image", "caption", "detect", "topics", "embed"]
-    _memory("no model", [])
+    _memory("no model", [], tables)
     if NETWORK.exists():
-        _memory("detection by onnxruntime", ["detect"], str(NETWORK))
-        _memory("... and text in photos, which has its own process", ["detect", "ocr"], str(NETWORK))
+        _memory("detection by onnxruntime", ["detect"], tables, str(NETWORK))
+        _memory("... and text in photos, which has its own process", ["detect", "ocr"], tables, str(NETWORK))
     for name, stages in tiny.items():
-        _memory(name, stages)
+        _memory(name, stages, tables)
 
 
-def _memory(name: str, stages: list[str], network: str = "") -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _LOAD, network, *stages], stdout=subprocess.PIPE, text=True, check=True
-    )
-    whole, cuda = map(int, done.stdout.split())
+def _run(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def _memory(name: str, stages: list[str], tables: int, network: str = "") -> None:
+    resident, for_cuda, has_torch = _run(_RESIDENT + _LOAD, network, *stages).split()
+    whole, cuda = int(resident), int(for_cuda) + (tables if has_torch == "True" else 0)
     print(f"{name:<55} {whole / 1000:>6.0f} MB {(whole - cuda) / 1000:>24.0f} MB", flush=True)
 
 

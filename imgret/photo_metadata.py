@@ -11,9 +11,10 @@ from datetime import datetime
 
 from imgret import photo_dates
 from imgret.config import Settings
+from imgret.exclude import is_image
 from imgret.photo import Facts, FileStat, Metadata
 from imgret.photo_dates import OF_PATHS, Place
-from imgret.sidecar_names import sidecar_names
+from imgret.sidecar_names import sidecar_names, stem_of
 from imgret.stages import registry
 from imgret.stages.interface import POSITION
 from imgret.stages.metadata import NAME
@@ -29,6 +30,10 @@ def sidecars(store: Store, content: int) -> tuple[bytes, ...]:
         if place is not None:
             root, folder, name = place
             names = store.sidecars.present(root.id, folder, sidecar_names(name))
+            stem = stem_of(name)
+            if names and is_image(stem) and store.photos.content_at(root.id, folder, stem) is not None:
+                # `a.cr2.xmp` is that of `a.cr2` and not that of `a.cr2.jpg` beside it.
+                names = [each for each in names if stem_of(each) != stem]
             found.update(dict.fromkeys(paths.join(root.path, folder, each) for each in names))
     return tuple(found)
 

@@ -17,7 +17,7 @@ from imgret.decode.hashing import content_hash
 from imgret.disk_calls import NotResponding
 from imgret.errors import PhotoError, UsageError
 from imgret.exclude import Exclude
-from imgret.photo import Facts, ModelIdentity, Photo, PhotoDate
+from imgret.photo import Facts, ModelIdentity, Photo, PhotoDate, file_stat_of
 from imgret.skipped import why_not_entered
 from imgret.store import paths, policy, row_values
 from imgret.store.interface import Store
@@ -88,6 +88,25 @@ def content_elsewhere(store: Store, path: bytes) -> int | None:
         return store.contents.content_named(content_hash(path))
     except (OSError, PhotoError):
         return None
+
+
+def content_now(store: Store, photo: Photo) -> int | None:
+    """Return the content of the file that is at the path of a photo now.
+
+    Names may have been exchanged since the last scan, so another photo of the index counts if the size or the time of the
+    file differ. Bytes that the index does not have may be an edit: the content that it has at this path gets the note, which
+    follows the edit.
+    """
+    if not photo.online:
+        return photo.content
+    try:
+        seen = disk_calls.call(os.path.dirname(photo.path), lambda: file_stat_of(os.lstat(photo.path)))
+        if seen[:2] == photo.file_stat[:2]:
+            return photo.content
+        found = content_elsewhere(store, photo.path)
+    except (OSError, NotResponding):
+        return photo.content
+    return photo.content if found is None else found
 
 
 def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:

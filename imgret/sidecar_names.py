@@ -34,7 +34,7 @@ _NUMBERED = re.compile(rb"(.*)(\(\d{1,4}\))", re.DOTALL)
 
 def sidecar_names(photo: bytes) -> list[bytes]:
     """Return the names that sidecars of a photo can have; of two that disagree, the first one is used."""
-    stem = _stem(photo)
+    stem = stem_of(photo)
     names = _xmp_names(photo)
     suffix = photo[len(stem) :]
     for base in dict.fromkeys((stem, *_originals(stem))):
@@ -46,20 +46,23 @@ def written_sidecar(photo: bytes, photos: Collection[bytes], present: Collection
     """Return the name of the XMP sidecar into which the words of a photo are written.
 
     `photos` are all photos in its folder, `present` all files there. A sidecar `a.xmp` is that of `a.jpg` only if no other
-    photo has this name; of a photo without a sidecar it is `a.jpg.xmp`.
+    photo and no file has this name; of a photo without a sidecar it is `a.jpg.xmp`.
     """
-    stem = _stem(photo)
-    shared = any(other != photo and _stem(other) == stem for other in photos)
+    stem = stem_of(photo)
+    shared = (b"." in stem and stem in present) or any(
+        other != photo and stem in (other, stem_of(other)) for other in photos
+    )
     own = [name for name in _xmp_names(photo) if not shared or name.startswith(photo)]
     return next((name for name in own if name in present), photo + XMP)
 
 
-def _stem(photo: bytes) -> bytes:
+def stem_of(photo: bytes) -> bytes:
+    """Return the name of a photo without its suffix."""
     return photo[: photo.rfind(b".")] if b"." in photo[1:] else photo
 
 
 def _xmp_names(photo: bytes) -> list[bytes]:
-    return [base + suffix for base in (photo, _stem(photo)) for suffix in (XMP, b".XMP", b".Xmp")]
+    return [base + suffix for base in (photo, stem_of(photo)) for suffix in (XMP, b".XMP", b".Xmp")]
 
 
 def _originals(stem: bytes) -> list[bytes]:

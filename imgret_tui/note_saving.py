@@ -17,7 +17,8 @@ class NoteNotSaved(ImgretError):
     """A note could not be saved: the error that says why, with the text."""
 
     def __init__(self, path: bytes, text: str, why: ImgretError) -> None:
-        super().__init__(str(why), why.hint)
+        # Some errors advise to run the same command again, which there is not.
+        super().__init__(str(why), "" if "command again" in why.hint else why.hint)
         self.exit_code = why.exit_code
         self.path = path
         self.text = text

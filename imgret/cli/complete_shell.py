@@ -30,6 +30,8 @@ _IN_DOUBLE_QUOTES = re.compile(r'[\\"$`!]')
 
 def main(arguments: list[str]) -> int:
     """Print the candidates. Return the exit code, which is always 0: a shell has no use for an error."""
+    if not arguments:
+        return 0
     shell, *given = arguments
     quote, breaks = "", ""
     if shell == "bash":

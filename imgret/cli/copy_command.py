@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Annotated
 
 import typer
 
 from imgret.cli import console
 from imgret.cli.progress import bar
-from imgret.errors import UsageError
+from imgret.errors import ReadOnly, UsageError
 
 
 def copy_index(
@@ -40,7 +42,7 @@ def copy_index(
         console.message(f"the unfinished copy at {target} was removed")
         return
     with (
-        writer_lock(places[0]),
+        _locked(places[0]),
         open_store(places[0], create=False) as one,
         writer_lock(places[1]),
         open_store(places[1], unfinished=True) as other,
@@ -52,3 +54,14 @@ def copy_index(
             other.vectors.rebuild()
         copying.finish(other)
     console.message(f"the index was copied to {target}")
+
+
+@contextmanager
+def _locked(place: str) -> Iterator[None]:
+    """Let nobody index into the source. On a disk that cannot be written, nobody does."""
+    from imgret.store.factory import writer_lock
+
+    with ExitStack() as held:
+        with suppress(ReadOnly):
+            held.enter_context(writer_lock(place))
+        yield

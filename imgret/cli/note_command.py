@@ -33,14 +33,15 @@ class NoteLine(PhotoLine):
 
 
 def photo_content(store: Store, settings: Settings, path: bytes) -> int:
-    """Return the content at a path, even if the file was moved or copied there since the last scan.
+    """Return the content at a path, even if the file was moved, copied or renamed there since the last scan.
 
     Raises UsageError with the reason if it is not in the index or could not be read.
     """
+    from imgret.photo_state import content_elsewhere, content_now, photo_state
+
     photo = store.photos.find(path)
     if photo is not None and photo.gone_at is None and photo.content is not None:
-        return photo.content
-    from imgret.photo_state import content_elsewhere, photo_state
+        return content_now(store, photo) or photo.content
 
     state = photo_state(store, settings, path)
     content = content_elsewhere(store, path) if state.state != EXCLUDED else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from datetime import date
@@ -52,7 +53,7 @@ def report(
     query = " ".join(words)
     if not query.strip():
         raise UsageError("what are you looking for?", 'imgret report giraffes.html "two giraffes"')
-    target = os.path.abspath(inputs.path_bytes(file))
+    target = os.path.realpath(inputs.path_bytes(file))  # a link stays
     _check_target(target, file, overwrite=overwrite)
     here = session()
     output = search(
@@ -87,7 +88,9 @@ def _check_target(target: bytes, file: str, *, overwrite: bool) -> None:
     if not target.lower().endswith((b".html", b".htm")):
         raise UsageError(f"{file} is no name of a page", "The first argument is the file: album.html.")
     try:
-        with open(target, "rb") as existing:
+        with open(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as existing:
+            if not stat.S_ISREG(os.fstat(existing.fileno()).st_mode):  # a FIFO would block
+                raise UsageError(f"{file} is no file", "Name another file.")
             ours = MARK.encode() in existing.read(2000)
     except FileNotFoundError:
         return

@@ -183,6 +183,8 @@ class _Folder:
         with Descent(base) as descent:
             opened = descent.folder(self._folder)
             present = frozenset(map(os.fsencode, os.listdir(opened)))
+            if not self._target.dry_run:
+                replace_file.remove_left(opened, present)
             refused: OSError | None = None
             for name, make in changes(present):
                 call.touch()

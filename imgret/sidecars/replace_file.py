@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import secrets
 import stat
+from collections.abc import Iterable
 
 from imgret.decode.xmp import MOST_BYTES
 from imgret.errors import ImgretError
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO does not block
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_TEMPORARY = re.compile(rb"\.imgret-[0-9a-f]{16}\.tmp")  # hidden files are not indexed
 MODE = 0o644  # of new sidecars, less the umask: other programs read them
 
 
@@ -39,10 +43,12 @@ def write(folder: int, name: bytes, data: bytes, before: os.stat_result | None, 
     Mode, owner, and as far as possible extended attributes are kept. Raises OSError, and Refused if the file has
     changed meanwhile, or belongs to somebody else.
     """
-    temporary = b".imgret-" + secrets.token_hex(8).encode() + b".tmp"  # hidden files are not indexed
+    temporary = b".imgret-" + secrets.token_hex(8).encode() + b".tmp"
     fd = os.open(temporary, _CREATE, 0o600, dir_fd=folder)
     try:
         with os.fdopen(fd, "wb") as file:
+            with contextlib.suppress(OSError):  # not all file systems have locks
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # see `remove_left`
             file.write(data)
             _take_over(folder, name, file.fileno(), before, umask)
             file.flush()
@@ -55,6 +61,18 @@ def write(folder: int, name: bytes, data: bytes, before: os.stat_result | None, 
         raise
     with contextlib.suppress(OSError):  # the file is there; not all file systems can write a folder out
         os.fsync(folder)
+
+
+def remove_left(folder: int, names: Iterable[bytes]) -> None:
+    """Remove the temporary files among these that `write` left in an open folder when its process was killed."""
+    for name in filter(_TEMPORARY.fullmatch, names):
+        with contextlib.suppress(OSError):
+            fd = os.open(name, _READ, dir_fd=folder)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises OSError while it is being written
+                os.unlink(name, dir_fd=folder)
+            finally:
+                os.close(fd)
 
 
 def make_folders(path: bytes, umask: int) -> None:

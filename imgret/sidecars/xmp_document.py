@@ -15,6 +15,7 @@ from imgret.decode.xmp import ARRAYS, MOST_BYTES, MOST_DEPTH, MOST_ELEMENTS, RDF
 
 _ATTRIBUTE = re.compile(rb"\s+([^\s=/>\"']+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 _SPACE = b" \t\r\n"
+_PADDING = b"\0" + _SPACE
 
 Range = tuple[int, int]  # of bytes, the end not included
 
@@ -69,6 +70,8 @@ class Document:
             data.decode()
         except UnicodeDecodeError:
             raise XmpError("is not in UTF-8") from None
+        if b"\0" in data.rstrip(_PADDING):  # UTF-16
+            raise XmpError("is not in UTF-8")
         self.data = data
         self.root = self._parse()
         found = [node for node in self.root.walk() if node.name == f"{RDF}RDF"]
@@ -143,11 +146,16 @@ class Document:
         def refuse(*_: Any) -> None:
             raise XmpError("declares a document type, which XMP does not allow")
 
+        def check_encoding(_: str, encoding: str | None, __: int) -> None:
+            if encoding is not None and encoding.upper() != "UTF-8":  # what is added would be read wrongly
+                raise XmpError(f"declares the encoding {encoding[:20]}; only UTF-8 is written")
+
+        parser.XmlDeclHandler = check_encoding
         parser.StartElementHandler, parser.EndElementHandler = start, end
         parser.CharacterDataHandler = lambda text: stack[-1].texts.append(text)
         parser.StartDoctypeDeclHandler = refuse
         try:
-            feed(parser, self.data.rstrip(b"\0 \t\r\n"))
+            feed(parser, self.data.rstrip(_PADDING))
         except expat.ExpatError as error:
             raise XmpError(f"is not valid XML: {error}") from None
         return root

@@ -39,8 +39,7 @@ class HitList(PagedHits, can_focus=False):
             self.post_message(CursorMoved(self.current))
         else:
             self.cursor = position
-        layout = self.hit_layout
-        if not keep_cursor or layout.region(self.cursor).bottom <= layout.area.height:
+        if not keep_cursor or self._is_cursor_on_first_page:
             self.scroll_to(y=0, animate=False, force=True)
         self._request_thumbnails()
         self.refresh()
@@ -116,9 +115,12 @@ class HitList(PagedHits, can_focus=False):
             self.on_resize()
 
     def on_resize(self) -> None:
-        """Arrange the hits for the new size."""
+        """Arrange the hits for the new size, or after they were hidden."""
         self._update_height()
-        self._scroll_to_cursor()
+        if self._is_cursor_on_first_page:
+            self.scroll_to(y=0, animate=False, force=True)
+        else:
+            self._scroll_to_cursor()
         self._request_thumbnails()
 
     def on_click(self, event: events.Click) -> None:
@@ -128,6 +130,11 @@ class HitList(PagedHits, can_focus=False):
             self.cursor = position
             if event.chain > 1:
                 self.post_message(PhotosChosen((self._hits[position],)))
+
+    @property
+    def _is_cursor_on_first_page(self) -> bool:
+        layout = self.hit_layout
+        return layout.region(self.cursor).bottom <= layout.area.height
 
     def _scroll_to_cursor(self) -> None:
         self.scroll_to_region(self.hit_layout.region(self.cursor), animate=False, force=True)

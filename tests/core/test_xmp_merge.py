@@ -26,6 +26,7 @@ DOG = Known(
     models=("caption blip 12", "ocr rapidocr 3"),
 )
 RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+RDF_ONLY = f"<rdf:RDF {RDF}></rdf:RDF>"
 DC = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
 
 
@@ -174,8 +175,14 @@ def test_a_note_that_was_edited_elsewhere_and_one_that_is_newer() -> None:
         (b"<a/>", "contains no RDF"),
         (packet("").replace(b'about="x"', b'about="\xff"'), "is not in UTF-8"),
         (b"<!DOCTYPE x><a/>", "document type"),
-        (b'<?xml version="1.0" encoding="UAF-8"?>' + packet("").partition(b"?>")[2], "unknown encoding"),
-        (b'<?xml version="1.0" encoding="shift_jis"?>' + packet("").partition(b"?>")[2], "multi-byte"),
+        (RDF_ONLY.encode("utf-16-be"), "is not in UTF-8"),
+        *(
+            (
+                b'<?xml version="1.0" encoding="%b"?>' % name + packet("").partition(b"?>")[2],
+                f"declares the encoding {name.decode()}",
+            )
+            for name in (b"ISO-8859-1", b"US-ASCII", b"UAF-8", b"shift_jis")
+        ),
         (packet("<none:b/>"), "is not valid XML: unbound prefix"),
         (packet("<a>" * 50 + "</a>" * 50), "too many or too deeply nested"),
     ],

@@ -139,6 +139,10 @@ def test_an_index_on_a_read_only_disk_is_searched_and_not_written(
         assert done.code == 3, command
         assert "cannot be written" in done.err
         assert "IMGRET_INDEX" in done.err
+    copy = one.home / "copy.db"
+    assert imgret("copy-index", disk / "index.db", copy).code == 0
+    monkeypatch.setenv("IMGRET_INDEX", str(copy))
+    assert imgret("query", "good").paths == [str(one.photos / "good.jpg")]
 
 
 @pytest.mark.must_run

@@ -72,9 +72,9 @@ def test_queries_at_once_on_a_full_disk_wait_for_each_other(on_disk: tuple[Libra
     fill(disk, inodes=False)
     running = [
         subprocess.Popen([sys.executable, "-m", "imgret", "query", "good"], stdout=subprocess.PIPE)
-        for _ in range(4)
+        for _ in range(2)  # each waits 30 s for the others, which load a model in this time
     ]
-    assert [process.communicate(timeout=60)[0].count(b"good.jpg") for process in running] == [1] * 4
+    assert [process.communicate(timeout=120)[0].count(b"good.jpg") for process in running] == [1, 1]
 
 
 @pytest.mark.must_run

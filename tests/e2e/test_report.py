@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -44,6 +45,16 @@ def test_what_is_no_report_is_kept(library: Library, tmp_path: Path) -> None:
     assert imgret("report", tmp_path / "none" / "a.html", "red").code == 2
     assert imgret("report", other, " ").code == 2
     assert imgret("report", other, "--overwrite", "red").code == 0
+
+
+def test_what_is_no_file_is_kept_and_does_not_block(library: Library, tmp_path: Path) -> None:
+    target = tmp_path / "a.html"
+    os.mkfifo(target)
+    for option in ([], ["--overwrite"]):
+        done = imgret("report", target, *option, "red")
+        assert (done.code, done.out) == (2, b"")
+        assert "is no file" in done.err
+    assert stat.S_ISFIFO(target.lstat().st_mode)
 
 
 def test_no_hits_write_no_page(library: Library, tmp_path: Path) -> None:

@@ -180,7 +180,9 @@ async def test_results_that_arrive_behind_the_page_keep_its_thumbnails(copies: P
         assert any("▀" in line for line in lines)
 
 
-def test_the_page(copies: Path, snap_compare: Compare) -> None:
+def test_the_page(copies: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgret_tui.screens.duplicates_screen.HOME", os.fsencode(copies.parent))
+
     async def before(pilot: Pilot[object]) -> None:
         await pilot.press("f4")
         await settled(pilot)

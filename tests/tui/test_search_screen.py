@@ -92,6 +92,18 @@ async def test_a_photo_that_moves_to_the_first_page_takes_the_list_back_to_its_b
         await here.until(lambda: view.scroll_offset.y == 0)
 
 
+async def test_a_larger_terminal_shows_the_list_from_its_beginning_if_the_cursor_stays_visible(
+    run: Run,
+) -> None:
+    async with run(size=(100, 12)) as here:
+        view = here.app.search.hit_list
+        await here.press(*["down"] * 4)
+        await here.until(lambda: view.scroll_offset.y > 0)
+        await here.pilot.resize_terminal(100, 50)
+        await here.until(lambda: view.size.height > 40 and view.scroll_offset.y == 0)
+        assert view.cursor == 4
+
+
 async def test_a_wrong_filter_replaces_the_reason_of_another_query(run: Run) -> None:
     async with run() as here:
         await here.type("in:nowhere")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.store import labels, nearby
+from imgret.store import labels
 from imgret.store.fold import cut
 from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
@@ -21,8 +21,9 @@ from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import TOTALS, Documents, divided, key
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
-from imgret.store.records import LABELS, NAMES, Occurrences, Term
+from imgret.store.records import LABELS, Occurrences, Term
 from imgret.store.shared.facets import Facets
+from imgret.store.shared.term_counts import TermCounts
 from imgret.store.word_parts import contained, with_parts
 
 K1, B = 1.2, 0.75  # of BM25, as in FTS5
@@ -155,49 +156,25 @@ class Words:
         self._documents.flush()
         with self._connection.reading() as db:
             columns, numbers = self._text_columns.all(), self._text_columns.numbers()
-            counts = np.zeros((len(contents), len(terms), len(columns)), np.int32)
-            lengths = np.zeros((len(contents), len(columns)), np.int32)
-            apart = np.zeros(len(contents), np.bool_)
-            weights = np.array([column.weight for column in columns], np.float32)
-            found = Occurrences(counts, lengths, apart, weights)
-            if not terms:
-                return found
-            place = {content: at for at, content in enumerate(contents.tolist())}
             column_of = {numbers[column.name]: at for at, column in enumerate(columns)}
-            of_labels, of_names = column_of[numbers[LABELS]], column_of[numbers[NAMES]]
             token_numbers = [self._numbered(term.tokens) for term in terms]
             also = [[self._numbered(self._tokens(label)) for label in term.labels] for term in terms]
+            counts = TermCounts(columns, contents, token_numbers, also, pairs)
+            if not terms:
+                return counts.found
             rows: list[Any] = db.execute(
                 "SELECT content, tokens FROM document WHERE content = ANY (%s)", (contents,)
             ).fetchall()
             letters = self._substrings.of(contents)
         for content, array in rows:
-            at = place[content]
-            joined: set[tuple[int, int]] = set()
+            counts.begin(content)
             for number, section in divided(int4s(array)).items():
-                column = column_of[number]
                 text = letters.get((content, number))
                 within = contained(text, terms) if text else ()
                 for part in _parts(section):
-                    lengths[at, column] = max(lengths[at, column], len(part))
-                    places = [nearby.positions(part, term) for term in token_numbers]
-                    if column == of_labels:
-                        for each, labels_ in enumerate(also):
-                            places[each] += [
-                                spot for label in labels_ if label for spot in nearby.positions(part, label)
-                            ]
-                    here = [len(spots) or (each in within) for each, spots in enumerate(places)]
-                    np.maximum(counts[at, :, column], here, out=counts[at, :, column])
-                    joined.update(
-                        (one, other)
-                        for one, other in pairs
-                        if (column == of_names and places[one])
-                        or nearby.describes(places[one], places[other])
-                    )
-            if pairs:
-                held = counts[at].any(axis=1)
-                apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
-        return found
+                    counts.add(column_of[number], part, within)
+            counts.end()
+        return counts.found
 
     def _tokens(self, text: str) -> tuple[str, ...]:
         return tuple(self._documents.cut_into_tokens(cut(text)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 
 import apsw
 
 from imgret.errors import IndexProblem
+from imgret.store import file_lock
 from imgret.store.sqlite import identity
 from imgret.store.sqlite.opening import load_extension
 from imgret.store.sqlite.sqlite_errors import problem, translated_errors
@@ -68,20 +70,44 @@ def copy(db: apsw.Connection, part: str) -> str:
 
 @contextlib.contextmanager
 def temporary(to: str) -> Iterator[str]:
-    """Create a temporary empty file in the folder of `to`, with mode 0600, and delete it afterwards."""
+    """Create a temporary empty file in the folder of `to`, with mode 0600, and delete it afterwards.
+
+    Such files of processes that were killed are deleted, too.
+    """
     folder, name = os.path.split(os.path.abspath(to))
     with translated_errors(to):
         try:
+            _remove_left(folder, name)
             fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
         except (FileNotFoundError, NotADirectoryError):
             raise IndexProblem(f"there is no folder {folder}", "Make it, or name another file.") from None
-        os.close(fd)
     try:
+        with contextlib.suppress(OSError):  # not all file systems have locks
+            file_lock.taken(fd)  # until the end; see `_remove_left`
         yield part
     finally:
-        for side in ("", "-journal"):
-            with contextlib.suppress(OSError):
-                os.unlink(part + side)
+        _unlink(part)
+        os.close(fd)  # after SQLite, whose locks on the file it would release
+
+
+def _remove_left(folder: str, name: str) -> None:
+    """Delete temporary files for the file `name` that no process has locked."""
+    pattern = re.compile(re.escape(f"{name}.") + r"\w{8}" + re.escape(SUFFIX))
+    for left in filter(pattern.fullmatch, os.listdir(folder)):
+        part = os.path.join(folder, left)
+        with contextlib.suppress(OSError):
+            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                if file_lock.taken(fd):
+                    _unlink(part)
+            finally:
+                os.close(fd)
+
+
+def _unlink(part: str) -> None:
+    for side in ("", "-journal"):
+        with contextlib.suppress(OSError):
+            os.unlink(part + side)
 
 
 def sync_folder(path: str) -> None:

@@ -22,7 +22,12 @@ from imgret.store.sqlite import file_ids, identity, opening
 from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.migrate import migrate, migrations, version
 from imgret.store.sqlite.sqlite_dialect import DIALECT
-from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors, translated_read_errors
+from imgret.store.sqlite.sqlite_errors import (
+    BUSY_SECONDS,
+    damaged,
+    translated_errors,
+    translated_read_errors,
+)
 
 __all__ = ["Connection", "translated_errors"]
 
@@ -50,6 +55,8 @@ class Connection:
             raise IndexMissing(f"there is no index at {path}")
         if os.path.exists(path) and not os.path.isfile(path):
             raise IndexProblem(f"{path} is not a file", "Name another place with IMGRET_INDEX.")
+        if identity.was_emptied(path):
+            raise damaged(path, "all of its content was lost")
         with translated_errors(path):
             with file_ids.opening:
                 if create:

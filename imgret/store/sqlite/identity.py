@@ -24,6 +24,7 @@ from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors
 log = logging.getLogger(__name__)
 
 KEY = "identity"
+_CREATION_SECONDS = 3.0  # from an empty file to the first table
 _NONE = "none"  # in the `.id` file: an index without an identity
 
 
@@ -114,6 +115,19 @@ def set_foreign_wal_aside(path: str) -> bool:
     return True
 
 
+def was_emptied(path: str) -> bool:
+    """Return whether the file at `path` has no byte although it was an index: it would be opened as a new one.
+
+    Waits a moment before that is said, because another process may be creating the index anew.
+    """
+    deadline = time.monotonic() + _CREATION_SECONDS
+    while _is_empty(path) and _accepted(path):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 class Watch:
     """Detects that the file at a path is no longer the one that this process has open."""
 
@@ -168,6 +182,13 @@ def _is_foreign(path: str, accepted: list[str]) -> bool:
 def _differs(found: str | None, accepted: list[str]) -> bool:
     """Return whether the identity is not among the accepted ones; False if either is unknown."""
     return bool(accepted) and found is not None and (found or _NONE) not in accepted
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return os.path.getsize(path) == 0
+    except OSError:
+        return False
 
 
 def _accepted(path: str) -> list[str]:

@@ -61,7 +61,7 @@ class translated_read_errors(translated_errors):  # noqa: N801 - it is used as a
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, UnicodeDecodeError):
-            raise _damaged(self._path, f"it contains a text that is not UTF-8: {error.reason}") from error
+            raise damaged(self._path, f"it contains a text that is not UTF-8: {error.reason}") from error
         super().__exit__(kind, error, trace)
 
 
@@ -75,7 +75,7 @@ def problem(error: apsw.Error, path: str) -> ImgretError:
         case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
             return IndexBusy(f"{path} was locked by another process for {BUSY_SECONDS:.0f} s")
         case apsw.NotADBError() | apsw.CorruptError() | apsw.FormatError():
-            return _damaged(path, str(error))
+            return damaged(path, str(error))
         case apsw.NoMemError():
             return IndexProblem(
                 f"there is not enough memory to read {path}", "End other programs and try again."
@@ -85,7 +85,7 @@ def problem(error: apsw.Error, path: str) -> ImgretError:
                 return _full(path)
             return IndexProblem(f"{path} cannot be used: {error}", "Check the disk and its permissions.")
         case apsw.SQLError() if any(word in str(error) for word in _DAMAGED_WORDS):
-            return _damaged(path, str(error))
+            return damaged(path, str(error))
     return IndexProblem(f"{path} cannot be used: {error}", "Run `imgret doctor` to check it.")
 
 
@@ -102,5 +102,6 @@ def _full(path: str) -> DiskFull:
     return DiskFull(f"the disk of {path} is full")
 
 
-def _damaged(path: str, why: str) -> IndexProblem:
+def damaged(path: str, why: str) -> IndexProblem:
+    """Return the error for an index that cannot be read; `why` is in brackets."""
     return IndexProblem(f"{path} is damaged or not an SQLite file ({why})", _DAMAGED_HINT)

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.stages.interface import ALTERNATIVE
-from imgret.store import labels, nearby
+from imgret.store import labels
 from imgret.store.fold import cut, squeezed
 from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
-from imgret.store.records import LABELS, NAMES, Occurrences, Term
+from imgret.store.records import LABELS, Occurrences, Term
 from imgret.store.shared.facets import Facets
+from imgret.store.shared.term_counts import TermCounts
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.substrings import Substrings
 from imgret.store.sqlite.text_columns import TextColumns
@@ -124,53 +125,28 @@ class Words:
     ) -> Occurrences:
         with self._connection.reading() as db:
             columns = self._text_columns.all()
-            counts = np.zeros((len(contents), len(terms), len(columns)), np.int32)
-            lengths = np.zeros((len(contents), len(columns)), np.int32)
-            apart = np.zeros(len(contents), np.bool_)
-            weights = np.array([column.weight for column in columns], np.float32)
-            found = Occurrences(counts, lengths, apart, weights)
-            if not terms:
-                return found
-            place = {content: at for at, content in enumerate(contents.tolist())}
-            names = [column.name for column in columns]
-            of_labels, of_names = names.index(LABELS), names.index(NAMES)
-            of_parts = {number for number, column in enumerate(columns) if column.substrings}
-            read = ", ".join(f'"{name}"' for name in names)
-            sql = f"SELECT content, {read} FROM carray(?) CROSS JOIN document ON content = value"
             tokens_of = tokenizer(db)
             also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in terms]
+            counts = TermCounts(columns, contents, [term.tokens for term in terms], also, pairs)
+            if not terms:
+                return counts.found
+            of_parts = {number for number, column in enumerate(columns) if column.substrings}
+            read = ", ".join(f'"{column.name}"' for column in columns)
+            sql = f"SELECT content, {read} FROM carray(?) CROSS JOIN document ON content = value"
             may_hold = _beginnings(
                 [term.tokens for term in terms] + [label for some in also for label in some]
             )
             for content, *texts in db.execute(sql, (carray(contents),)):
-                at = place[content]
-                joined: set[tuple[int, int]] = set()
+                counts.begin(content)
                 for column, text in enumerate(texts):
                     within = contained(squeezed(text), terms) if column in of_parts else ()
                     for part in text.split(ALTERNATIVE) if text else ():
                         if not within and part.isascii() and not may_hold(part.lower()):
-                            lengths[at, column] = max(lengths[at, column], len(_ASCII_TOKEN.findall(part)))
-                            continue
-                        tokens = tokens_of(part)
-                        lengths[at, column] = max(lengths[at, column], len(tokens))
-                        places = [nearby.positions(tokens, term.tokens) for term in terms]
-                        if column == of_labels:
-                            for number, labels_ in enumerate(also):
-                                places[number] += [
-                                    spot for label in labels_ for spot in nearby.positions(tokens, label)
-                                ]
-                        here = [len(spots) or (number in within) for number, spots in enumerate(places)]
-                        np.maximum(counts[at, :, column], here, out=counts[at, :, column])
-                        joined.update(
-                            (one, other)
-                            for one, other in pairs
-                            if (column == of_names and places[one])
-                            or nearby.describes(places[one], places[other])
-                        )
-                if pairs:
-                    held = counts[at].any(axis=1)
-                    apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
-        return found
+                            counts.add_length(column, len(_ASCII_TOKEN.findall(part)))
+                        else:
+                            counts.add(column, tokens_of(part), within)
+                counts.end()
+        return counts.found
 
 
 def _match(text: str, also: Iterable[str]) -> str:
