@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from hashlib import blake2b
 from itertools import chain
 
 import numpy as np
@@ -26,10 +25,8 @@ from imgret.store.postgres.pg_own_texts import COLUMNS as OWN
 from imgret.store.postgres.pg_own_texts import OwnTexts
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
+from imgret.store.postgres.pg_tokens import TokenIds, key
 from imgret.store.tokens import tokenizer
-
-LONGEST = 500  # bytes; a longer token is stored as its beginning and its hash
-KNOWN = 200_000  # tokens whose ids are kept in memory
 
 AT_ONCE = 500  # documents that are written together
 
@@ -56,11 +53,9 @@ class Documents:
         self._text_columns = text_columns
         self._substrings = substrings
         self._own_texts = own_texts
-        self._known: dict[str, int] = {}  # token -> id
+        self.token_ids = TokenIds(connection)
         self._pending: dict[int, dict[int, str]] = {}  # content -> column -> new text, as `fold.cut` gives it
         self._changed: dict[int, set[str]] = {}  # content -> columns of `pg_own_texts` that may have changed
-        self._new: set[str] = set()  # tokens that the transaction `_new_in` added
-        self._new_in: int | None = None
         self._holding: Counter[int] = Counter()  # token -> documents that came or went in this transaction
         self._totals: Counter[str] = Counter()
         connection.at_commit(self.flush, self._forget)
@@ -124,18 +119,6 @@ class Documents:
             markers = [-number for number in numbers]
             rows = db.execute("SELECT content FROM document WHERE tokens && %s::int[]", (markers,)).fetchall()
             self._put({content: {number: [] for number in numbers} for (content,) in rows})
-
-    def ids(self, tokens: Iterable[str], *, add: bool = False) -> dict[str, int]:
-        """The ids of these tokens by `key`; with `add`, unknown ones get one, else they are left out."""
-        keys = {key(token) for token in tokens}
-        if unknown := keys - self._known.keys():
-            if len(self._known) > KNOWN:
-                self._known = {token: self._known[token] for token in keys & self._known.keys()}
-            rows = self._connection.rows("SELECT text, id FROM token WHERE text = ANY (%s)", (list(unknown),))
-            self._known.update(rows)
-            if add and (new := sorted(unknown - self._known.keys())):
-                self._add(new)
-        return {token: self._known[token] for token in keys & self._known.keys()}
 
     def flush(self) -> None:
         """Write the documents and the counts that have changed in this transaction."""
@@ -216,30 +199,13 @@ class Documents:
             if names[number] not in OWN
         )
         every = (part for columns in cut_up.values() for parts in columns.values() for part in parts)
-        ids = self.ids(chain.from_iterable(every), add=True)
+        ids = self.token_ids.of(chain.from_iterable(every), add=True)
         self._put(
             {
                 content: {number: _joined(parts, ids) for number, parts in columns.items()}
                 for content, columns in cut_up.items()
             }
         )
-
-    def _add(self, new: Sequence[str]) -> None:
-        """Add tokens; another transaction may have added some meanwhile."""
-        with self._connection.writing() as db:
-            self._connection.in_order()
-            rows = db.query(
-                "INSERT INTO token (text) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING RETURNING text, id",
-                (new,),
-            ).fetchall()
-            if self._new_in != self._connection.transaction:  # the one before was committed
-                self._new, self._new_in = set(), self._connection.transaction
-            self._new.update(text for text, _ in rows)
-            self._known.update(rows)
-            if theirs := [token for token in new if token not in self._known]:
-                self._known.update(
-                    db.query("SELECT text, id FROM token WHERE text = ANY (%s)", (theirs,)).fetchall()
-                )
 
     def _put(self, documents: Mapping[int, Mapping[int, Sequence[int]]]) -> None:
         """Replace columns of documents: content -> number -> ids of tokens."""
@@ -285,18 +251,8 @@ class Documents:
 
     def _forget(self) -> None:
         """Forget what belongs to a transaction that is undone."""
-        for token in self._new:
-            self._known.pop(token, None)
-        self._new.clear()
+        self.token_ids.forget()
         self._clear()
-
-
-def key(token: str) -> str:
-    """A token as it is stored: an index entry has a largest size."""
-    data = token.encode()
-    if len(data) <= LONGEST:
-        return token
-    return f"{data[:100].decode('utf-8', 'ignore')} {blake2b(data, digest_size=16).hexdigest()}"
 
 
 def _joined(parts: Sequence[Sequence[str]], ids: Mapping[str, int]) -> list[int]:

@@ -18,9 +18,10 @@ from imgret.store.policy import rarest
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_arrays import int4s, int8s, joined_int4s
 from imgret.store.postgres.pg_connection import Connection
-from imgret.store.postgres.pg_documents import TOTALS, Documents, divided, key
+from imgret.store.postgres.pg_documents import TOTALS, Documents, divided
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
+from imgret.store.postgres.pg_tokens import key
 from imgret.store.records import LABELS, Occurrences, Term
 from imgret.store.shared.facets import Facets
 from imgret.store.shared.term_counts import TermCounts
@@ -181,7 +182,7 @@ class Words:
 
     def _numbered(self, tokens: tuple[str, ...]) -> tuple[int, ...]:
         """The ids of these tokens; NEVER for unknown ones."""
-        ids = self._documents.ids(tokens)
+        ids = self._documents.token_ids.of(tokens)
         return tuple(ids.get(key(token), NEVER) for token in tokens)
 
     def _phrases(self, tokens: tuple[str, ...], also: Iterable[str]) -> list[Phrase]:
