@@ -21,10 +21,12 @@ from imgret.pipeline.describer import Describer
 from imgret.pipeline.jobs import Draft, Job, Outcome
 from imgret.pipeline.passes import Costs
 from imgret.pipeline.ready import Ready
+from imgret.pipeline.same_pixels import SamePixels
 from imgret.stages.interface import DECODE, Result
 
 _PIXEL_BYTES = 512 << 20  # of decoded images that wait for a model
 _LEAST_WINDOW = 32  # photos in flight at once
+_MOST_WAITING = 256  # photos that wait for others with the same pixels
 _SETTLED = 64  # outcomes that needed no model are saved in batches of this size
 _SETTLED_SECONDS = 0.5  # or this long after the first of them
 _LINGER_SHARE = 0.1  # wait for a fuller batch for this share of the time of the last batch
@@ -79,6 +81,7 @@ class Run:
         self._pixel_stages = pixel_stages
         self._decoder_stages = decoder_stages
         self._costs = costs
+        self._same = SamePixels()
         self._settled: list[Outcome] = []  # outcomes that needed no model
         self._settled_since = 0.0
         self._mean_bytes = 2 << 20  # of a decoded image
@@ -133,8 +136,8 @@ class Run:
     def _may_start(self) -> bool:
         window = max(_LEAST_WINDOW, 3 * sum(describer.photos for describer in self._describers))
         pixels = self.ready.pixel_bytes + len(self.decoding) * self._mean_bytes
-        begun = self.in_flight - len(self._settled)
-        return begun == 0 or (begun < window and pixels < _PIXEL_BYTES)
+        begun = self.in_flight - len(self._settled) - self._same.count
+        return begun == 0 or (begun < window and pixels < _PIXEL_BYTES and self._same.count < _MOST_WAITING)
 
     def _start(self, job: Job) -> None:
         self.in_flight += 1
@@ -184,9 +187,10 @@ class Run:
             # Results that are there already are only replaced by those of a model.
             of_models = job.stages - self._decoder_stages
             first = DECODE in job.stages or job.results.keys().isdisjoint(of_models)
-            if first and self._known_pixels is not None and self._known_pixels(job, decoded.pixel_hash):
+            may_copy = self._known_pixels if first else None
+            if may_copy is not None and may_copy(job, decoded.pixel_hash):
                 self._settle(draft.outcome(twin=True))
-            else:
+            elif may_copy is None or not self._same.waits(draft):
                 self._mean_bytes += (decoded.pixels.nbytes - self._mean_bytes) // 8
                 draft.pixels = decoded.pixels if job.stages & self._pixel_stages else None
                 self._place(draft)
@@ -222,5 +226,18 @@ class Run:
         """Yield a batch to the caller. It counts as saved when the caller requests the next one."""
         yield outcomes
         self.in_flight -= len(outcomes)
+        described = [outcome.pixel_hash for outcome in outcomes if not outcome.twin]
+        for draft in [draft for pixels in described for draft in self._same.saved(pixels)]:
+            self._describe_copy(draft)
         self.done += len(outcomes)
         self.failed += sum(bool(outcome.failures) for outcome in outcomes)
+
+    def _describe_copy(self, draft: Draft) -> None:
+        """Continue with a photo that waited for another one with the same pixels."""
+        assert self._known_pixels is not None
+        assert draft.pixel_hash is not None
+        if self._known_pixels(draft.job, draft.pixel_hash):
+            self._settle(draft.outcome(twin=True))
+        elif not self.stopping:  # the other one failed, or fewer of its stages were due
+            self.in_flight -= 1
+            self._start(draft.job)

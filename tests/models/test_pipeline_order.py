@@ -6,8 +6,10 @@ import shutil
 import time
 from collections import Counter
 
+import pytest
 from failing_models import ALL, describing_threads, function, models, outcomes, plain
 
+from imgret.errors import PhotoError
 from imgret.models.batching import BatchSize
 from imgret.photo import Facts
 from imgret.pipeline.pipeline import Job, Pipeline
@@ -50,6 +52,53 @@ def test_photos_with_equal_pixels_are_decoded_and_run_no_model(files, decoder):
     assert sum(function(bundle, "caption").calls) == len(files) - 20
     assert found[0].facts == Facts("PNG", 3, 5)
     assert plain(found[0])[1:3] == ({}, {})
+
+
+def described_by_pixels(pipeline, jobs, saved):
+    """The outcomes of `jobs`; the pixels of what is saved without a failure are known from then on."""
+    found = {}
+    for batch in pipeline.run(jobs):
+        for outcome in batch:
+            assert outcome.key not in found
+            found[outcome.key] = outcome
+            if not outcome.failures:
+                saved.add(outcome.pixel_hash)
+    return found
+
+
+@pytest.mark.parametrize("batch", [1, 4, 16])
+def test_photos_wait_for_one_with_the_same_pixels_and_run_no_model(files, decoder, batch):
+    bundle, saved = models(detect=lambda items: time.sleep(0.01)), set()
+    pipeline = Pipeline(bundle, decoder, batch=batch, known_pixels=lambda job, pixels: pixels in saved)
+    jobs = [Job(key, files[key % 6], ALL) for key in range(60)]
+    found = described_by_pixels(pipeline, jobs, saved)
+    assert len(found) == 60
+    assert sum(not outcome.twin for outcome in found.values()) == 6
+    assert sum(function(bundle, "caption").calls) == 6
+
+
+def test_a_photo_is_described_itself_if_the_one_with_the_same_pixels_fails(files, decoder):
+    fails = iter([True])
+
+    def detect(items):
+        if next(fails, False):
+            raise PhotoError("it is broken")
+
+    bundle, saved = models(detect=detect), set()
+    pipeline = Pipeline(bundle, decoder, batch=1, known_pixels=lambda job, pixels: pixels in saved)
+    found = described_by_pixels(pipeline, [Job(key, files[0], ALL) for key in range(5)], saved)
+    assert sum(bool(outcome.failures) for outcome in found.values()) == 1
+    assert Counter(outcome.twin for outcome in found.values()) == {True: 3, False: 2}
+
+
+def test_a_run_is_stopped_while_photos_wait_for_others(files, decoder):
+    jobs = [Job(key, files[key % 2], ALL) for key in range(30)]
+    pipeline = Pipeline(
+        models(detect=lambda items: time.sleep(0.05)), decoder, batch=1, known_pixels=lambda *_: False
+    )
+    for _ in pipeline.run(jobs):
+        pipeline.stop()
+    assert not describing_threads()
 
 
 def test_stopping_finishes_the_batch_in_flight_and_the_rest_can_be_done_later(files, decoder):
