@@ -82,7 +82,7 @@ class HitFormat:
             from imgret.stages.place import written
 
             value = written(value)
-        return clean(_text(value)).encode("utf-8", "replace")
+        return clean(" ".join(_text(value).split())).encode("utf-8", "replace")  # notes have line breaks
 
 
 def _text(value: Any) -> str:

@@ -163,7 +163,8 @@ def test_a_format_of_the_user(text: str, line: bytes) -> None:
 def test_a_form_in_a_terminal_has_no_control_characters() -> None:
     made = HitFormat("{path}").line(HIT, b"/a\x1b]0;x\x07\xff", for_terminal=True)
     assert made.decode() == "/a�]0;x��"
-    assert HitFormat("{caption}").line(HIT | {"caption": "a\nb"}, PATH, for_terminal=False) == "a�b".encode()
+    hit = HIT | {"caption": "a\nb\x1bc"}
+    assert HitFormat("{caption}").line(hit, PATH, for_terminal=False) == "a b�c".encode()
 
 
 def test_braces_around_no_name_are_no_field() -> None:
