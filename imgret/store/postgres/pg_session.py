@@ -74,11 +74,11 @@ class Session:
         self._begun += 1
         self._connect_again_if_lost()
         try:
-            return self._simple(sql)
-        except psycopg.OperationalError:
-            if not self.db.closed:
-                self._end(b"ROLLBACK")
-                raise
+            try:
+                return self._simple(sql)
+            except psycopg.OperationalError:
+                if not self.db.closed:
+                    raise
             self._connect_again_if_lost()
             return self._simple(sql)
         except BaseException:
