@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 
+from imgret.store.postgres import pg_migrate
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_spaces import hnsw_name, new_hnsw_name
 from imgret.store.records import Space
 
+MAKING = f"{pg_migrate.LOCK + 2}, hashtext(current_schema())"  # the key of a lock; `pg_begin` has two others
 _LAST = re.compile(r"id <= '?(\d+)")  # in the condition as the server writes it
 
 
@@ -40,16 +42,30 @@ def newer(connection: Connection, space: Space, at_most: int) -> int:
         return int(db.execute(sql, (at_most,)).get)
 
 
-def make(connection: Connection, space: Space) -> None:
-    """Make the index anew, while others write and search; inside a transaction, while others wait."""
-    concurrently = "" if connection.in_transaction else " CONCURRENTLY"
-    name, new = hnsw_name(space), new_hnsw_name(space)
+def make(connection: Connection, space: Space) -> bool:
+    """Make the index anew, while others write and search; inside a transaction, while others wait.
+
+    -> False, and nothing is done, while another connection makes one: they would wait for each other.
+    """
+    inside = connection.in_transaction
     with connection.outside() as db:
-        db.execute(f"DROP INDEX{concurrently} IF EXISTS {new}")  # of a process that was killed
-        end = db.execute("SELECT max(id) FROM vector").get or 0
-        db.execute(
-            f"CREATE INDEX{concurrently} {new} ON vector USING hnsw"
-            f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops) WHERE {leading(space)} AND id <= {int(end)}"
-        )
-        db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
-        db.execute(f"ALTER INDEX {new} RENAME TO {name}")
+        if not db.execute(f"SELECT pg_try_advisory{'_xact' if inside else ''}_lock({MAKING})").get:
+            return False
+        try:
+            _make(db, space, "" if inside else " CONCURRENTLY")
+        finally:
+            if not inside and not db.closed:
+                db.execute(f"SELECT pg_advisory_unlock({MAKING})")
+    return True
+
+
+def _make(db: Database, space: Space, concurrently: str) -> None:
+    name, new = hnsw_name(space), new_hnsw_name(space)
+    db.execute(f"DROP INDEX{concurrently} IF EXISTS {new}")  # of a process that was killed
+    end = db.execute("SELECT max(id) FROM vector").get or 0
+    db.execute(
+        f"CREATE INDEX{concurrently} {new} ON vector USING hnsw"
+        f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops) WHERE {leading(space)} AND id <= {int(end)}"
+    )
+    db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
+    db.execute(f"ALTER INDEX {new} RENAME TO {name}")

@@ -125,8 +125,7 @@ class Nearest:
             return True
         if learned is None or not self._lacks_newer(space, learned.learned_from):
             return False
-        pg_hnsw.make(self._connection, space)
-        return True
+        return pg_hnsw.make(self._connection, space)
 
     def _lacks_newer(self, space: Space, photos: int) -> bool:
         """Whether comparing what the HNSW index of a library of so many photos lacks takes long."""

@@ -19,7 +19,7 @@ from imgret.search_client import SearchClient
 from imgret.store.factory import exists, open_store, restore
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
-from imgret.store.postgres import pg_begin, pg_nearest
+from imgret.store.postgres import pg_begin, pg_hnsw, pg_nearest
 from imgret.store.postgres.postgres_store import PostgresStore
 from imgret.store.records import SpaceTraits
 
@@ -250,6 +250,11 @@ def test_a_large_space_is_searched_by_hnsw_and_scored_exactly(
                 "embed",
                 SpaceTraits("passage"),
             )
+    with open_store(place) as other:
+        assert isinstance(other, PostgresStore)
+        other.db.execute(f"SELECT pg_advisory_lock({pg_hnsw.MAKING})")  # as while it makes one
+        assert not store.nearest.rebuild_if_outgrown(space)
+        other.db.execute(f"SELECT pg_advisory_unlock({pg_hnsw.MAKING})")
     assert store.nearest.rebuild_if_outgrown(space)
     assert not store.nearest.rebuild_if_outgrown(space)
     (after,) = own(
