@@ -6,7 +6,9 @@ excludes later vectors: these are compared one by one, and the index is made aga
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 from imgret.store.postgres import pg_migrate
 from imgret.store.postgres.pg_address import Database
@@ -47,25 +49,38 @@ def make(connection: Connection, space: Space) -> bool:
 
     -> False, and nothing is done, while another connection makes one: they would wait for each other.
     """
+    name, new = hnsw_name(space), new_hnsw_name(space)
+    with _changing_indexes(connection) as (db, concurrently):
+        if db is None:
+            return False
+        db.execute(f"DROP INDEX{concurrently} IF EXISTS {new}")  # of a process that was killed
+        end = db.execute("SELECT max(id) FROM vector").get or 0
+        db.execute(
+            f"CREATE INDEX{concurrently} {new} ON vector USING hnsw"
+            f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops) WHERE {leading(space)} AND id <= {int(end)}"
+        )
+        db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
+        db.execute(f"ALTER INDEX {new} RENAME TO {name}")
+        return True
+
+
+def remove_unfinished(connection: Connection, space: Space) -> None:
+    """Drop the index that a process which was killed has left, unless another connection makes one."""
+    with _changing_indexes(connection) as (db, concurrently):
+        if db is not None:
+            db.execute(f"DROP INDEX{concurrently} IF EXISTS {new_hnsw_name(space)}")
+
+
+@contextlib.contextmanager
+def _changing_indexes(connection: Connection) -> Iterator[tuple[Database | None, str]]:
+    """Take a lock, and release it at the end. -> None for the database while another connection has it; CONCURRENTLY, if possible."""
     inside = connection.in_transaction
     with connection.outside() as db:
         if not db.execute(f"SELECT pg_try_advisory{'_xact' if inside else ''}_lock({MAKING})").get:
-            return False
+            yield None, ""
+            return
         try:
-            _make(db, space, "" if inside else " CONCURRENTLY")
+            yield db, "" if inside else " CONCURRENTLY"
         finally:
             if not inside and not db.closed:
                 db.execute(f"SELECT pg_advisory_unlock({MAKING})")
-    return True
-
-
-def _make(db: Database, space: Space, concurrently: str) -> None:
-    name, new = hnsw_name(space), new_hnsw_name(space)
-    db.execute(f"DROP INDEX{concurrently} IF EXISTS {new}")  # of a process that was killed
-    end = db.execute("SELECT max(id) FROM vector").get or 0
-    db.execute(
-        f"CREATE INDEX{concurrently} {new} ON vector USING hnsw"
-        f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops) WHERE {leading(space)} AND id <= {int(end)}"
-    )
-    db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
-    db.execute(f"ALTER INDEX {new} RENAME TO {name}")

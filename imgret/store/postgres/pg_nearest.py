@@ -103,6 +103,8 @@ class Nearest:
             learned = codes.learn(vectors([row[0] for row in found], space.dimension), total)
             if self._lacks_newer(space, total):
                 pg_hnsw.make(self._connection, space)
+            else:
+                pg_hnsw.remove_unfinished(self._connection, space)
         with self._connection.writing() as db:
             if not switch():
                 return False

@@ -268,6 +268,15 @@ def test_a_large_space_is_searched_by_hnsw_and_scored_exactly(
     assert projection is not None
     assert projection.learned_from == len(rows)  # or daemons would compute their codes again
 
+    own(place, "CREATE INDEX vector_hnsw_1_new ON vector (id)")
+    own(
+        place,
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vector_hnsw_1_new'::regclass",
+    )
+    assert store.problems() == ["the index vector_hnsw_1_new is not complete"]  # its process was killed
+    store.vectors.rebuild()  # `doctor --rebuild`
+    assert store.problems() == []
+
 
 def test_the_lock_is_of_one_user_and_host(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
