@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import psycopg
+import pytest
 from server_library import add
 from waiting import until
 
@@ -123,6 +124,33 @@ def waits(place: str) -> bool:
     with psycopg.connect(place, autocommit=True) as db:
         row = db.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
     return row != (0,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store, other: store.results.refresh_words(other),
+        lambda store, other: store.work.done(other, ["embed"]),
+        lambda store, other: store.work.failed(other, ["embed"], "broken", 1),
+        lambda store, other: (store.work.queue(other, ["caption"]), store.results.pixels(other)),
+    ],
+)
+def test_what_is_collected_of_other_contents_is_saved_alone(
+    store: Store, place: str, change: Callable[[Store, int], object]
+) -> None:
+    content, other = prepared(place, 2)
+    calls = []
+
+    def job() -> None:
+        calls.append(content)
+        describe(store, content, "a dog")
+        change(store, other)
+
+    store.changing([content], job)
+    assert len(calls) == 2
+    calls.clear()
+    store.changing([content, other], job)
+    assert len(calls) == 1
 
 
 def test_what_concerns_other_contents_is_done_alone(store: Store, place: str) -> None:
