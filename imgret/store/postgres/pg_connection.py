@@ -62,7 +62,7 @@ class Connection(Session):
                 yield self.db
             finally:
                 self._ahead.expect(())
-                self._end(b"COMMIT")
+                self._end()
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[Database]:
@@ -129,7 +129,7 @@ class Connection(Session):
             self.pending.forget()
             for _, forget in self._flushes:
                 forget()
-            self._end(b"ROLLBACK")
+            self._undo()
             raise
         finally:
             self._ahead.expect(())
@@ -151,7 +151,7 @@ class Connection(Session):
                 check_version(begun, self.path)
                 yield self.db
             except BaseException:
-                self._end(b"ROLLBACK")
+                self._undo()
                 raise
             self._simple(b"COMMIT")
 

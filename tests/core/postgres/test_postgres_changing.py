@@ -11,6 +11,7 @@ import pytest
 from server_library import add
 from waiting import until
 
+from imgret.errors import ImgretError
 from imgret.photo import ModelIdentity, Tag
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -124,6 +125,17 @@ def waits(place: str) -> bool:
     with psycopg.connect(place, autocommit=True) as db:
         row = db.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
     return row != (0,)
+
+
+def test_statements_after_one_that_failed_can_be_executed_later(store: Store, place: str) -> None:
+    """They are sent without waiting, and psycopg prepares each after some executions: it must know which ones it did not."""
+    contents = prepared(place, 12)
+    for content in contents:
+        with pytest.raises(ImgretError):
+            store.changing([99999], lambda: describe(store, 99999, "no such content"))
+        store.changing([content], lambda content=content: describe(store, content, f"word{content}"))  # type: ignore[misc]
+    assert store.work.waiting() == {}
+    assert sorted(store.words.best(store.words.terms(["word3"]), 9, 99).tolist()) == [contents[2]]
 
 
 @pytest.mark.parametrize(
