@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgret.errors import IndexProblem
+from imgret.store import file_lock
 from imgret.store.factory import open_store, restore
 from imgret.store.sqlite import identity
 from imgret.store.sqlite.backup import backup
@@ -41,6 +42,26 @@ def test_what_a_killed_backup_left_is_deleted_by_the_next_one(path: Path, tmp_pa
         backup(store.db, str(tmp_path / "b.db"))
     assert [each for each in (left, busy, journal, *others) if each.exists()] == [busy, *others]
     assert roots_in(tmp_path / "b.db") == [b"/first"]
+
+
+def test_a_backup_whose_file_another_one_took_for_left_begins_a_new_file(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[Path] = []
+
+    def deleted_before_it_was_locked(fd: int) -> bool:
+        files.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+        if len(files) == 1:
+            files[0].unlink()
+        return taken(fd)
+
+    taken = file_lock.taken
+    monkeypatch.setattr(file_lock, "taken", deleted_before_it_was_locked)
+    with open_store(str(path)) as store:
+        backup(store.db, str(tmp_path / "b.db"))
+    assert len(files) == 2
+    assert (tmp_path / "b.db").stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_an_index_that_lost_all_bytes_is_no_new_one(path: Path, tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from imgret.store.postgres import pg_migrate
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_errors import BUSY_SECONDS
 
+# Each statement sees what others committed while this transaction waited for a lock.
+_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _VERSION = b"SELECT value FROM setting WHERE key = 'schema version'"
 # A claim takes no common lock, and changes nothing that is counted.
-CLAIMING = b"BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL imgret.claiming = on; " + _VERSION
+CLAIMING = _BEGIN + b"; SET LOCAL synchronous_commit = off; SET LOCAL imgret.claiming = on; " + _VERSION
 _ORDER = pg_migrate.LOCK + 1  # the first half of the key of the second lock
 
 
@@ -43,7 +45,7 @@ class Locks:
     def _begin(self, synchronous: bytes, lock: bytes, *more: bytes) -> bytes:
         return b"; ".join(
             (
-                b"BEGIN",
+                _BEGIN,
                 b"SET LOCAL lock_timeout = '%ds'" % BUSY_SECONDS,
                 b"SET LOCAL synchronous_commit = " + synchronous,
                 b"SELECT %s(%d, %d)" % (lock, pg_migrate.LOCK, self._key),

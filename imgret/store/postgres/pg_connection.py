@@ -40,6 +40,7 @@ class Connection(Session):
         self.dialect = DIALECT
         self._commits = 0  # of this connection
         self._beside = False  # this transaction runs beside others
+        self._locked: frozenset[int] = frozenset()  # the contents that it was given
         self._ordered = False  # it has waited for its turn
         self._ahead = ReadAhead(self.fixed_rows, TOGETHER)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
@@ -61,7 +62,7 @@ class Connection(Session):
                 yield self.db
             finally:
                 self._ahead.expect(())
-                self._end(b"COMMIT")
+                self._end()
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[Database]:
@@ -76,7 +77,7 @@ class Connection(Session):
     def changing(self, contents: Collection[int], job: Callable[[], T]) -> T:
         """See `interface.store.Store`. Where `job` must be alone, it is called again, in a transaction of `writing()`."""
         if not self.in_transaction:
-            self._ordered = False
+            self._ordered, self._locked = False, frozenset(contents)
             try:
                 with translated_errors(self.path), self._writing(self._locks.changing(contents)):
                     self._beside = True
@@ -94,10 +95,16 @@ class Connection(Session):
             self._simple(self._locks.in_order)
             self._ordered = True
 
+    def check_own(self, contents: Collection[int]) -> None:
+        """Let rows of these contents be written: of others than `changing()` was given, only `writing()` may write any."""
+        if self._beside and not self._locked.issuperset(contents):
+            raise _NotAlone
+
     @contextlib.contextmanager
-    def changing_queue(self) -> Iterator[Database]:
-        """Join `writing()` to change, by `Database.query`, the queue of contents that `changing()` was given."""
+    def changing_queue(self, content: int) -> Iterator[Database]:
+        """Join `writing()` to change the queue of a content by `Database.query`."""
         with self.writing() as db:
+            self.check_own([content])
             self.in_order()
             self._write_pending()
             self._ahead.forget()
@@ -112,6 +119,7 @@ class Connection(Session):
         try:
             check_version(begun, self.path)
             yield
+            self.check_own(self.pending.contents)
             with self._one_round_trip() if self.pending.contents else contextlib.nullcontext():
                 self.pending.write(self.db, last=True)
                 for flush, _ in self._flushes:
@@ -121,7 +129,7 @@ class Connection(Session):
             self.pending.forget()
             for _, forget in self._flushes:
                 forget()
-            self._end(b"ROLLBACK")
+            self._undo()
             raise
         finally:
             self._ahead.expect(())
@@ -143,7 +151,7 @@ class Connection(Session):
                 check_version(begun, self.path)
                 yield self.db
             except BaseException:
-                self._end(b"ROLLBACK")
+                self._undo()
                 raise
             self._simple(b"COMMIT")
 
@@ -265,6 +273,7 @@ class Connection(Session):
 
     def _write_pending(self) -> None:
         if self.pending.contents:
+            self.check_own(self.pending.contents)
             self.pending.write(self.db)
             self._ahead.forget()
 

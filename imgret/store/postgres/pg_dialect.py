@@ -46,4 +46,6 @@ DIALECT = Dialect(
     at=at,
     below=below,
     year="extract(year FROM to_timestamp(date) AT TIME ZONE 'UTC')::int",
+    # In hexadecimal: PostgreSQL has no least bytea before 18.
+    least_name="decode(min(encode(name, 'hex') COLLATE \"C\"), 'hex')",
 )

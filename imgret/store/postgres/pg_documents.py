@@ -184,6 +184,7 @@ class Documents:
         pending, self._pending = self._pending, {}
         if not pending:
             return
+        self._connection.check_own(pending)
         names = {number: name for name, number in self._text_columns.numbers().items()}
         cut_up = {
             content: {

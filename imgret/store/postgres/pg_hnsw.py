@@ -6,13 +6,17 @@ excludes later vectors: these are compared one by one, and the index is made aga
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
+from imgret.store.postgres import pg_migrate
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_spaces import hnsw_name, new_hnsw_name
 from imgret.store.records import Space
 
+MAKING = f"{pg_migrate.LOCK + 2}, hashtext(current_schema())"  # the key of a lock; `pg_begin` has two others
 _LAST = re.compile(r"id <= '?(\d+)")  # in the condition as the server writes it
 
 
@@ -40,11 +44,15 @@ def newer(connection: Connection, space: Space, at_most: int) -> int:
         return int(db.execute(sql, (at_most,)).get)
 
 
-def make(connection: Connection, space: Space) -> None:
-    """Make the index anew, while others write and search; inside a transaction, while others wait."""
-    concurrently = "" if connection.in_transaction else " CONCURRENTLY"
+def make(connection: Connection, space: Space) -> bool:
+    """Make the index anew, while others write and search; inside a transaction, while others wait.
+
+    -> False, and nothing is done, while another connection makes one: they would wait for each other.
+    """
     name, new = hnsw_name(space), new_hnsw_name(space)
-    with connection.outside() as db:
+    with _changing_indexes(connection) as (db, concurrently):
+        if db is None:
+            return False
         db.execute(f"DROP INDEX{concurrently} IF EXISTS {new}")  # of a process that was killed
         end = db.execute("SELECT max(id) FROM vector").get or 0
         db.execute(
@@ -53,3 +61,26 @@ def make(connection: Connection, space: Space) -> None:
         )
         db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
         db.execute(f"ALTER INDEX {new} RENAME TO {name}")
+        return True
+
+
+def remove_unfinished(connection: Connection, space: Space) -> None:
+    """Drop the index that a process which was killed has left, unless another connection makes one."""
+    with _changing_indexes(connection) as (db, concurrently):
+        if db is not None:
+            db.execute(f"DROP INDEX{concurrently} IF EXISTS {new_hnsw_name(space)}")
+
+
+@contextlib.contextmanager
+def _changing_indexes(connection: Connection) -> Iterator[tuple[Database | None, str]]:
+    """Take a lock, and release it at the end. -> None for the database while another connection has it; CONCURRENTLY, if possible."""
+    inside = connection.in_transaction
+    with connection.outside() as db:
+        if not db.execute(f"SELECT pg_try_advisory{'_xact' if inside else ''}_lock({MAKING})").get:
+            yield None, ""
+            return
+        try:
+            yield db, "" if inside else " CONCURRENTLY"
+        finally:
+            if not inside and not db.closed:
+                db.execute(f"SELECT pg_advisory_unlock({MAKING})")

@@ -103,6 +103,8 @@ class Nearest:
             learned = codes.learn(vectors([row[0] for row in found], space.dimension), total)
             if self._lacks_newer(space, total):
                 pg_hnsw.make(self._connection, space)
+            else:
+                pg_hnsw.remove_unfinished(self._connection, space)
         with self._connection.writing() as db:
             if not switch():
                 return False
@@ -125,8 +127,7 @@ class Nearest:
             return True
         if learned is None or not self._lacks_newer(space, learned.learned_from):
             return False
-        pg_hnsw.make(self._connection, space)
-        return True
+        return pg_hnsw.make(self._connection, space)
 
     def _lacks_newer(self, space: Space, photos: int) -> bool:
         """Whether comparing what the HNSW index of a library of so many photos lacks takes long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -85,13 +86,13 @@ def _vacate(db: Database, path: bytes, root: int | None = None) -> None:
 def merged(db: Database, outer: int, inner: int, inside: bytes) -> None:
     """Make the root `inner` a part of `outer`; `inside` is its path there. Its photos stay offline for whom they are."""
     apart: Any = db.execute(
-        "SELECT convert_from(min(seen.path), 'UTF8') FROM root_seen AS seen, root_here WHERE root = %s AND id = %s"
-        " AND seen.path <> root_here.path",
+        "SELECT seen.path FROM root_seen AS seen, root_here WHERE root = %s AND id = %s"
+        " AND seen.path <> root_here.path ORDER BY 1 LIMIT 1",
         (inner, inner),
     ).get
     if apart is not None:
         raise IndexProblem(
-            f"other hosts have a folder of this one at {apart}, so they cannot become one folder",
+            f"other hosts have a folder of this one at {os.fsdecode(apart)}, so they cannot become one folder",
             "Add the folders inside it one by one.",
         )
     db.execute(  # tombstones from the time before this root was removed and the inner one added

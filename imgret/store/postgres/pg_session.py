@@ -74,15 +74,15 @@ class Session:
         self._begun += 1
         self._connect_again_if_lost()
         try:
-            return self._simple(sql)
-        except psycopg.OperationalError:
-            if not self.db.closed:
-                self._end(b"ROLLBACK")
-                raise
+            try:
+                return self._simple(sql)
+            except psycopg.OperationalError:
+                if not self.db.closed:
+                    raise
             self._connect_again_if_lost()
             return self._simple(sql)
         except BaseException:
-            self._end(b"ROLLBACK")
+            self._undo()
             raise
 
     def _connect_again_if_lost(self) -> None:
@@ -97,11 +97,21 @@ class Session:
         db.before_statement = self._before_statement
         return db
 
-    def _end(self, sql: bytes) -> None:
-        """End a transaction that is to leave nothing, if the connection is still there."""
+    def _end(self) -> None:
+        """End a transaction that only read, if the connection is still there."""
         if not self.db.closed and self.in_transaction:
             with contextlib.suppress(psycopg.OperationalError):
-                self._simple(sql)
+                self._simple(b"COMMIT")
+
+    def _undo(self) -> None:
+        """Undo a transaction, if the connection is still there.
+
+        Not by a statement: `rollback` lets psycopg forget what it has prepared. What it sent after a statement that
+        failed, it takes for prepared.
+        """
+        if not self.db.closed:
+            with contextlib.suppress(psycopg.OperationalError):
+                self.db.rollback()
 
     def _simple(self, sql: bytes) -> psycopg.Cursor[Any]:
         """Execute one or more statements in one round trip. The cursor has the result of the first."""

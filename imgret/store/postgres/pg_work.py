@@ -124,7 +124,7 @@ class Work:
             self._pending.done(content, stages)
 
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
-        with self._connection.changing_queue() as db:
+        with self._connection.changing_queue(content) as db:
             self._workers.renew()
             # A stage that was not claimed has failed for the first time, although no attempt was counted.
             db.query(

@@ -27,6 +27,7 @@ class Dialect(NamedTuple):
     # A condition that begins with AND: the folder is this one or below it. Empty for the whole root.
     below: Callable[[bytes], Condition]
     year: str  # the year of the column `date`, as an integer
+    least_name: str  # the first of the names of the photos in a group
 
 
 class Rows(Protocol):

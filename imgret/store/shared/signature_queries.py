@@ -44,7 +44,8 @@ class SignatureQueries(Queries, ABC):
             rows = self._rows(
                 "SELECT content.id, count(*), coalesce(pixels, ?), coalesce(width * height, 0),"
                 " max(size), coalesce(taken_at, ?), subsecond, camera, latitude IS NOT NULL,"
-                " EXISTS (SELECT 1 FROM note WHERE note.content = content.id), coalesce(format, ''), min(name)"
+                " EXISTS (SELECT 1 FROM note WHERE note.content = content.id), coalesce(format, ''),"
+                f" {self._dialect.least_name}"
                 " FROM content JOIN photo ON photo.content = content.id AND gone_at IS NULL"
                 " WHERE content.id > ? AND content.id <= ? GROUP BY content.id ORDER BY content.id",
                 bytes(PIXELS),

@@ -78,16 +78,30 @@ def temporary(to: str) -> Iterator[str]:
     with translated_errors(to):
         try:
             _remove_left(folder, name)
-            fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
+            fd, part = _created(folder, name)
         except (FileNotFoundError, NotADirectoryError):
             raise IndexProblem(f"there is no folder {folder}", "Make it, or name another file.") from None
     try:
-        with contextlib.suppress(OSError):  # not all file systems have locks
-            file_lock.taken(fd)  # until the end; see `_remove_left`
         yield part
     finally:
         _unlink(part)
         os.close(fd)  # after SQLite, whose locks on the file it would release
+
+
+def _created(folder: str, name: str) -> tuple[int, str]:
+    """Create a file, which stays locked until it is closed: `_remove_left` of other processes leaves it alone."""
+    while True:
+        fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
+        try:
+            ours = (
+                file_lock.taken(fd) and os.fstat(fd).st_nlink > 0
+            )  # else it was deleted before it was locked
+        except OSError:  # not all file systems have locks
+            ours = True
+        if ours:
+            return fd, part
+        _unlink(part)
+        os.close(fd)
 
 
 def _remove_left(folder: str, name: str) -> None:

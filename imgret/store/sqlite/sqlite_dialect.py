@@ -47,4 +47,5 @@ DIALECT = Dialect(
     at=at,
     below=below,
     year="CAST(strftime('%Y', date, 'unixepoch') AS INTEGER)",
+    least_name="min(name)",
 )

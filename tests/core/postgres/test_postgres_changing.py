@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import psycopg
+import pytest
 from server_library import add
 from waiting import until
 
+from imgret.errors import ImgretError
 from imgret.photo import ModelIdentity, Tag
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -123,6 +125,44 @@ def waits(place: str) -> bool:
     with psycopg.connect(place, autocommit=True) as db:
         row = db.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
     return row != (0,)
+
+
+def test_statements_after_one_that_failed_can_be_executed_later(store: Store, place: str) -> None:
+    """They are sent without waiting, and psycopg prepares each after some executions: it must know which ones it did not."""
+    contents = prepared(place, 12)
+    for content in contents:
+        with pytest.raises(ImgretError):
+            store.changing([99999], lambda: describe(store, 99999, "no such content"))
+        store.changing([content], lambda content=content: describe(store, content, f"word{content}"))  # type: ignore[misc]
+    assert store.work.waiting() == {}
+    assert sorted(store.words.best(store.words.terms(["word3"]), 9, 99).tolist()) == [contents[2]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store, other: store.results.refresh_words(other),
+        lambda store, other: store.work.done(other, ["embed"]),
+        lambda store, other: store.work.failed(other, ["embed"], "broken", 1),
+        lambda store, other: (store.work.queue(other, ["caption"]), store.results.pixels(other)),
+    ],
+)
+def test_what_is_collected_of_other_contents_is_saved_alone(
+    store: Store, place: str, change: Callable[[Store, int], object]
+) -> None:
+    content, other = prepared(place, 2)
+    calls = []
+
+    def job() -> None:
+        calls.append(content)
+        describe(store, content, "a dog")
+        change(store, other)
+
+    store.changing([content], job)
+    assert len(calls) == 2
+    calls.clear()
+    store.changing([content, other], job)
+    assert len(calls) == 1
 
 
 def test_what_concerns_other_contents_is_done_alone(store: Store, place: str) -> None:

@@ -12,14 +12,15 @@ from postgres_server import PostgresServer
 from server_library import add, own
 
 from imgret.config import Settings
-from imgret.errors import ImgretError, IndexProblem, IndexTooNew, ReadOnly
+from imgret.errors import ImgretError, IndexBusy, IndexProblem, IndexTooNew, ReadOnly
 from imgret.photo import ModelIdentity
 from imgret.places import places
 from imgret.search_client import SearchClient
 from imgret.store.factory import exists, open_store, restore
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
-from imgret.store.postgres import pg_nearest
+from imgret.store.postgres import pg_begin, pg_hnsw, pg_nearest
+from imgret.store.postgres.postgres_store import PostgresStore
 from imgret.store.records import SpaceTraits
 
 MODEL = ModelIdentity("model", "1", "")
@@ -158,6 +159,38 @@ def test_a_store_continues_after_the_server_was_restarted(
         assert writer.setting("key") == "kept"
 
 
+def test_a_lock_that_is_not_free_after_a_lost_connection_leaves_no_transaction(
+    store: Store, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(store, PostgresStore)
+    monkeypatch.setattr(pg_begin, "BUSY_SECONDS", 1)
+    with open_store(place) as busy, busy.writing():
+        own(place, f"SELECT pg_terminate_backend({store.db.info.backend_pid})")
+        with pytest.raises(IndexBusy):
+            store.remember("key", "lost")
+    assert not store.in_transaction
+    store.remember("key", "kept")
+    with open_store(place) as reader:
+        assert reader.setting("key") == "kept"
+
+
+def test_transactions_see_what_was_committed_while_they_waited(store: Store) -> None:
+    assert isinstance(store, PostgresStore)
+    content = add(store, 1)
+    store.db.execute("SET default_transaction_isolation = 'repeatable read'")
+
+    def level() -> object:
+        return store.row("SHOW transaction_isolation")
+
+    with store.writing():
+        assert level() == ("read committed",)
+    with store.claiming():
+        assert level() == ("read committed",)
+    assert store.changing([content], level) == ("read committed",)
+    with store.reading():
+        assert level() == ("repeatable read",)
+
+
 def test_a_large_space_is_searched_by_hnsw_and_scored_exactly(
     store: Store, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +250,11 @@ def test_a_large_space_is_searched_by_hnsw_and_scored_exactly(
                 "embed",
                 SpaceTraits("passage"),
             )
+    with open_store(place) as other:
+        assert isinstance(other, PostgresStore)
+        other.db.execute(f"SELECT pg_advisory_lock({pg_hnsw.MAKING})")  # as while it makes one
+        assert not store.nearest.rebuild_if_outgrown(space)
+        other.db.execute(f"SELECT pg_advisory_unlock({pg_hnsw.MAKING})")
     assert store.nearest.rebuild_if_outgrown(space)
     assert not store.nearest.rebuild_if_outgrown(space)
     (after,) = own(
@@ -229,6 +267,15 @@ def test_a_large_space_is_searched_by_hnsw_and_scored_exactly(
     projection = store.nearest.projection(space)
     assert projection is not None
     assert projection.learned_from == len(rows)  # or daemons would compute their codes again
+
+    own(place, "CREATE INDEX vector_hnsw_1_new ON vector (id)")
+    own(
+        place,
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vector_hnsw_1_new'::regclass",
+    )
+    assert store.problems() == ["the index vector_hnsw_1_new is not complete"]  # its process was killed
+    store.vectors.rebuild()  # `doctor --rebuild`
+    assert store.problems() == []
 
 
 def test_the_lock_is_of_one_user_and_host(

@@ -19,6 +19,7 @@ from imgret.errors import DiskFull, IndexBusy, IndexProblem, IndexTooNew
 from imgret.places import state_file
 from imgret.store.factory import open_store, server_lacks
 from imgret.store.postgres import host_lock, pg_migrate
+from imgret.store.postgres.postgres_store import PostgresStore
 
 
 def test_processes_that_begin_at_once_are_one_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +112,29 @@ def test_an_old_server_is_refused(postgres_server: PostgresServer, place: str) -
             open_store(through)
         assert server_lacks(through) == ["the server is PostgreSQL 15; update it to 16 or later"]
     assert server_lacks(place) == []
+
+
+def test_a_server_before_18_has_no_least_bytea(place: str) -> None:
+    open_store(place).close()
+    own(
+        place,
+        "CREATE FUNCTION fail(bytea, bytea) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN RAISE 'no min(bytea)'; END $$;"
+        "CREATE AGGREGATE min(bytea) (SFUNC = fail, STYPE = bytea)",
+    )
+    with open_store(place.replace("%2Cpublic", "%2Cpublic%2Cpg_catalog")) as store:  # ours comes first
+        assert isinstance(store, PostgresStore)
+        with pytest.raises(IndexProblem, match="no min"):
+            store.row("SELECT min('x'::bytea)")
+        add(store, 10)
+        add(store, 9)
+        assert [each for traits in store.signatures.traits() for each in traits.names] == [
+            b"10.jpg",
+            b"9.jpg",
+        ]
+        inner = store.roots.add(b"/outer/inner").id
+        own(place, f"INSERT INTO root_seen VALUES ({inner}, 'other', NULL, true, NULL, '/elsewhere/inner')")
+        with pytest.raises(IndexProblem, match="at /elsewhere/inner, so"):
+            store.roots.add(b"/outer")
 
 
 def test_a_server_without_pgvector_is_refused(postgres_server: PostgresServer) -> None:
