@@ -226,18 +226,20 @@ class Run:
         """Yield a batch to the caller. It counts as saved when the caller requests the next one."""
         yield outcomes
         self.in_flight -= len(outcomes)
-        described = [outcome.pixel_hash for outcome in outcomes if not outcome.twin]
-        for draft in [draft for pixels in described for draft in self._same.saved(pixels)]:
-            self._describe_copy(draft)
+        for outcome in outcomes:
+            self._continue_copies(self._same.saved(outcome.key))
         self.done += len(outcomes)
         self.failed += sum(bool(outcome.failures) for outcome in outcomes)
 
-    def _describe_copy(self, draft: Draft) -> None:
-        """Continue with a photo that waited for another one with the same pixels."""
-        assert self._known_pixels is not None
-        assert draft.pixel_hash is not None
-        if self._known_pixels(draft.job, draft.pixel_hash):
-            self._settle(draft.outcome(twin=True))
-        elif not self.stopping:  # the other one failed, or fewer of its stages were due
-            self.in_flight -= 1
-            self._start(draft.job)
+    def _continue_copies(self, copies: list[Draft]) -> None:
+        """Continue with the photos that waited for another one with the same pixels."""
+        for at, draft in enumerate(copies):
+            assert self._known_pixels is not None
+            assert draft.pixel_hash is not None
+            if self._known_pixels(draft.job, draft.pixel_hash):
+                self._settle(draft.outcome(twin=True))
+            elif not self.stopping:  # the other one failed, or fewer of its stages were due
+                self._same.describe(draft, copies[at + 1 :])
+                self.in_flight -= 1
+                self._start(draft.job)
+                return
