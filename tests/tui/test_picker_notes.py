@@ -144,6 +144,20 @@ async def test_a_text_that_was_left_before_it_could_not_be_saved_is_in_a_file(
     assert str(file) in here.app.unsaved[0].hint
 
 
+async def test_keys_that_are_typed_while_a_note_is_saved_close_only_its_dialog(run: Run, demo: Any) -> None:
+    go = threading.Event()
+    async with run("a red circle") as here:
+        dialog = await opened(here)
+        here.app.backend.run("slow", lambda _: go.wait(60) and None)
+        here.press_without_waiting("w", "enter")
+        await here.until(lambda: dialog.is_saving)
+        for key in "xyz":
+            dialog.query_one(TextArea).post_message(events.Key(key, key))
+        await here.until(lambda: here.app.search.query_input.value == "a red circlexyz")
+        assert here.app.screen is here.app.search
+        go.set()
+
+
 async def test_an_error_of_an_earlier_note_is_not_that_of_the_open_dialog(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
