@@ -84,9 +84,9 @@ WHOLE = gzip.compress(b'[{"city": 1}]', mtime=0)
         b"no gzip",
         gzip.compress(b"{}", mtime=0),
         WHOLE,
-        WHOLE[:-9],
-        WHOLE[:10] + b"\xff" * 20,
-    ],  # cut short, damaged
+        WHOLE[:-9],  # cut short
+        WHOLE[:10] + b"\xff" * 20,  # damaged
+    ],
 )
 def test_a_file_that_is_not_the_data_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "towns.gz").write_bytes(content)
