@@ -13,7 +13,7 @@ from collections.abc import Callable
 from textual.message import Message
 
 from imgret.errors import ImgretError
-from imgret_tui.note_saving import NoteJob
+from imgret_tui.note_saving import NoteJob, NoteNotSaved
 from imgret_tui.picker_messages import JobFailed, QueryFailed, ResultsReady, ThreadCrashed
 from imgret_tui.query_tracker import Query
 from imgret_tui.search_backend import SearchBackend
@@ -50,6 +50,10 @@ class BackendThreads:
         """Run a job that saves what the user wrote. It runs before all others, and also if the program ends now."""
         self._words.save(job)
 
+    def forget(self, error: ImgretError) -> None:
+        """Do not return an error at the end: the user has seen it."""
+        self._words.forget(error)
+
     def run_slowly(self, kind: str, job: Job) -> None:
         """Run a job that takes minutes, on a thread of its own, so that searches continue."""
         if self._slow is None:
@@ -57,7 +61,7 @@ class BackendThreads:
         self._slow.run_job(kind, job)
 
     def close(self, seconds: float = 1.0) -> list[ImgretError]:
-        """Save what is still to be saved, and stop. Return the errors of what could not be saved.
+        """Save what is still to be saved, and stop. Return the errors of what could not be saved, but for forgotten ones.
 
         Waits at most `seconds` for a thread that saves nothing: one that loads a model ends with the process.
         """
@@ -104,7 +108,7 @@ class _BackendThread(threading.Thread):
         self._query: Query | None = None
         self._jobs: dict[str, Job] = {}
         self._saves: list[Job] = []  # the first one until it has ended
-        # of saves that failed after `close`: nobody reads a message by then
+        # of saves, until they are forgotten: a message that is posted while the app ends may have no reader
         self.unsaved: list[ImgretError] = []
         self._closing = False
         self.start()
@@ -128,6 +132,11 @@ class _BackendThread(threading.Thread):
     def is_saving(self) -> bool:
         with self._changed:
             return bool(self._saves)
+
+    def forget(self, error: ImgretError) -> None:
+        with self._changed:
+            if error in self.unsaved:
+                self.unsaved.remove(error)
 
     def errors_of_waiting(self) -> list[ImgretError]:
         """One error for each job that was to save something and has not ended."""
@@ -166,9 +175,13 @@ class _BackendThread(threading.Thread):
                         if message is not None:
                             self._post(message)
                 except ImgretError as error:
+                    if isinstance(job, NoteJob) and not isinstance(error, NoteNotSaved):
+                        error = job.failed(error)  # the backend could not be opened
+                    if saves:
+                        with self._changed:
+                            self.unsaved.append(error)
                     if saves and self._closing:
-                        self.unsaved.append(error)
-                        continue
+                        continue  # nobody reads a message any more
                     self._post(QueryFailed(query.number, error) if query else JobFailed(error))
                 except Exception as error:
                     # This ends the thread. Unreported, the search would seem to continue for ever.

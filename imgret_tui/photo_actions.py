@@ -42,6 +42,7 @@ class PhotoActions(App[Outcome]):
     photo: PhotoScreen | None = None  # the full-screen photo that was opened last
     backend: BackendThreads
     note_dialog: NoteDialog | None = None  # that was opened last
+    note_job: NoteJob | None = None  # that was requested last, by that dialog or an earlier one
     # to print at the end: errors of notes and tags, which the user may not have seen
     unsaved: list[ImgretError]
 
@@ -94,30 +95,32 @@ class PhotoActions(App[Outcome]):
             content_hash = details.content_hash if details else None
             from imgret_tui.screens.note_dialog import NoteDialog
 
-            self.note_dialog = NoteDialog(
-                clean(os.path.basename(hit.path)),
-                hit.note or "",
-                lambda text: self.backend.save(NoteJob(hit.path, text, content_hash)),
-            )
+            def save(text: str) -> None:
+                self.note_job = NoteJob(hit.path, text, content_hash)
+                self.backend.save(self.note_job)
+
+            self.note_dialog = NoteDialog(clean(os.path.basename(hit.path)), hit.note or "", save)
             self.push_screen(self.note_dialog)
 
     def on_note_saved(self, message: messages.NoteSaved) -> None:
         """Show the note, and close its dialog."""
         self.search.show_note(message.path, message.text)
         self._show_changed_photo()
-        if dialog := self._saving_dialog:
+        if dialog := self._dialog_of(message):
             dialog.saved()
 
-    @property
-    def _saving_dialog(self) -> NoteDialog | None:
-        """The dialog that waits for its note to be saved."""
-        dialog = self.note_dialog
-        return dialog if dialog is not None and dialog.is_saving and self.screen is dialog else None
+    def _dialog_of(self, note: messages.NoteSaved | NoteNotSaved) -> NoteDialog | None:
+        """The dialog that waits for this note, if it is still open: the note of an earlier dialog may end later."""
+        dialog, job = self.note_dialog, self.note_job
+        if dialog is None or job is None or (job.path, job.text) != (note.path, note.text):
+            return None
+        return dialog if dialog.is_saving and dialog.is_active else None
 
     def on_job_failed(self, message: messages.JobFailed) -> None:
         """Show the error: in the dialog of its note, if that is open, else as a notification."""
-        dialog = self._saving_dialog
-        if isinstance(message.error, NoteNotSaved) and dialog is not None:
+        self.backend.forget(message.error)
+        dialog = self._dialog_of(message.error) if isinstance(message.error, NoteNotSaved) else None
+        if dialog is not None:
             dialog.show_error(message.error)
             return
         error = kept(message.error)

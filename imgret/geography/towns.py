@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -42,8 +43,12 @@ class Towns(Sequence[Town]):
 
     def __init__(self, path: str) -> None:
         """Read the compressed JSON in the file `path`. Raises OSError or ValueError."""
-        with gzip.open(path) as file:
-            rows = msgspec.json.decode(file.read(), type=list[msgspec.Raw])
+        try:
+            with gzip.open(path) as file:
+                text = file.read()
+        except (EOFError, zlib.error) as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+        rows = msgspec.json.decode(text, type=list[msgspec.Raw])
         degrees, population, areas = array("d"), array("q"), array("i")
         names: dict[str, int] = {}
         one = msgspec.json.Decoder(Town)

@@ -81,7 +81,7 @@ class Run:
         self._pixel_stages = pixel_stages
         self._decoder_stages = decoder_stages
         self._costs = costs
-        self._same = SamePixels()
+        self.same = SamePixels()
         self._settled: list[Outcome] = []  # outcomes that needed no model
         self._settled_since = 0.0
         self._mean_bytes = 2 << 20  # of a decoded image
@@ -136,8 +136,8 @@ class Run:
     def _may_start(self) -> bool:
         window = max(_LEAST_WINDOW, 3 * sum(describer.photos for describer in self._describers))
         pixels = self.ready.pixel_bytes + len(self.decoding) * self._mean_bytes
-        begun = self.in_flight - len(self._settled) - self._same.count
-        return begun == 0 or (begun < window and pixels < _PIXEL_BYTES and self._same.count < _MOST_WAITING)
+        begun = self.in_flight - len(self._settled) - self.same.count
+        return begun == 0 or (begun < window and pixels < _PIXEL_BYTES and self.same.count < _MOST_WAITING)
 
     def _start(self, job: Job) -> None:
         self.in_flight += 1
@@ -190,7 +190,7 @@ class Run:
             may_copy = self._known_pixels if first else None
             if may_copy is not None and may_copy(job, decoded.pixel_hash):
                 self._settle(draft.outcome(twin=True))
-            elif may_copy is None or not self._same.waits(draft):
+            elif may_copy is None or not self.same.waits(draft):
                 self._mean_bytes += (decoded.pixels.nbytes - self._mean_bytes) // 8
                 draft.pixels = decoded.pixels if job.stages & self._pixel_stages else None
                 self._place(draft)
@@ -226,18 +226,20 @@ class Run:
         """Yield a batch to the caller. It counts as saved when the caller requests the next one."""
         yield outcomes
         self.in_flight -= len(outcomes)
-        described = [outcome.pixel_hash for outcome in outcomes if not outcome.twin]
-        for draft in [draft for pixels in described for draft in self._same.saved(pixels)]:
-            self._describe_copy(draft)
+        for outcome in outcomes:
+            self._continue_copies(self.same.saved(outcome.key))
         self.done += len(outcomes)
         self.failed += sum(bool(outcome.failures) for outcome in outcomes)
 
-    def _describe_copy(self, draft: Draft) -> None:
-        """Continue with a photo that waited for another one with the same pixels."""
-        assert self._known_pixels is not None
-        assert draft.pixel_hash is not None
-        if self._known_pixels(draft.job, draft.pixel_hash):
-            self._settle(draft.outcome(twin=True))
-        elif not self.stopping:  # the other one failed, or fewer of its stages were due
-            self.in_flight -= 1
-            self._start(draft.job)
+    def _continue_copies(self, copies: list[Draft]) -> None:
+        """Continue with the photos that waited for another one with the same pixels."""
+        for at, draft in enumerate(copies):
+            assert self._known_pixels is not None
+            assert draft.pixel_hash is not None
+            if self._known_pixels(draft.job, draft.pixel_hash):
+                self._settle(draft.outcome(twin=True))
+            elif not self.stopping:  # the other one failed, or fewer of its stages were due
+                self.same.describe(draft, copies[at + 1 :])
+                self.in_flight -= 1
+                self._start(draft.job)
+                return

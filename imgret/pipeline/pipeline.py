@@ -42,7 +42,7 @@ class Progress(Struct, frozen=True):
     """How many photos of a run are in which step, for progress displays."""
 
     decoding: int  # passed to the decoder
-    waiting: int  # decoded, until a model is free
+    waiting: int  # decoded, until a model is free or another photo with the same pixels is saved
     describing: int  # in a batch
     saving: int  # finished, not saved yet
     done: int  # saved, with or without failures
@@ -143,6 +143,7 @@ class Pipeline:
         if run is None:
             return Progress(0, 0, 0, 0, 0, 0, 0.0, seconds)
         waiting, describing = run.ready.counts()
+        waiting += run.same.count
         return Progress(
             decoding=len(run.decoding),
             waiting=waiting,

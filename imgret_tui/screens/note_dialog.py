@@ -44,8 +44,10 @@ class NoteText(OrderedKeys, TextArea):
 
     async def on_key(self, _: events.Key) -> None:
         """A key that is typed while the note is saved closes the dialog, and is meant for the screen below."""
-        if isinstance(self.screen, NoteDialog) and self.screen.is_saving:
-            self.screen.dismiss(None)  # `OrderedKeys.on_key` comes next
+        dialog = self.screen
+        # Dismissed by an earlier key, it would take the screen below with it.
+        if isinstance(dialog, NoteDialog) and dialog.is_saving and dialog.is_active:
+            dialog.dismiss(None)  # `OrderedKeys.on_key` comes next
 
     def on_paste(self, event: events.Paste) -> None:
         """Insert a text that is safe for the terminal, with its lines."""

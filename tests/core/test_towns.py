@@ -74,7 +74,20 @@ def test_towns_and_regions_are_found_by_their_folded_names(path: str, plain: lis
     assert towns.called("nosuchtown") == towns.regions("nosuchregion") == towns.regions("") == []
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b'[{"city": 1}]')])
+WHOLE = gzip.compress(b'[{"city": 1}]', mtime=0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"{}", mtime=0),
+        WHOLE,
+        WHOLE[:-9],  # cut short
+        WHOLE[:10] + b"\xff" * 20,  # damaged
+    ],
+)
 def test_a_file_that_is_not_the_data_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "towns.gz").write_bytes(content)
     with pytest.raises((OSError, ValueError)):

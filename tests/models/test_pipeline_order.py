@@ -91,6 +91,20 @@ def test_a_photo_is_described_itself_if_the_one_with_the_same_pixels_fails(files
     assert Counter(outcome.twin for outcome in found.values()) == {True: 3, False: 2}
 
 
+def test_copies_that_all_fail_are_decoded_at_most_twice(files, decoder, monkeypatch):
+    def detect(items):
+        raise PhotoError("it is broken")
+
+    submit, decoded = decoder.submit, []
+    monkeypatch.setattr(
+        decoder, "submit", lambda path, *a, **k: decoded.append(path) or submit(path, *a, **k)
+    )
+    pipeline = Pipeline(models(detect=detect), decoder, batch=1, known_pixels=lambda *_: False)
+    found = described_by_pixels(pipeline, [Job(key, files[0], ALL) for key in range(12)], set())
+    assert len(found) == 12
+    assert len(decoded) <= 24
+
+
 def test_a_run_is_stopped_while_photos_wait_for_others(files, decoder):
     jobs = [Job(key, files[key % 2], ALL) for key in range(30)]
     pipeline = Pipeline(

@@ -19,6 +19,7 @@ from imgret.terminal.clean import clean
 from imgret_tui import backend_threads
 from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.note_saving import NoteJob, NoteNotSaved, kept
+from imgret_tui.picker_messages import JobFailed
 from imgret_tui.screens.note_dialog import NoteDialog, restored, shown
 
 Run = Callable[..., Any]
@@ -141,6 +142,60 @@ async def test_a_text_that_was_left_before_it_could_not_be_saved_is_in_a_file(
     assert file.read_text() == "grandma"
     assert file.stat().st_mode & 0o777 == 0o600
     assert str(file) in here.app.unsaved[0].hint
+
+
+async def test_keys_that_are_typed_while_a_note_is_saved_close_only_its_dialog(run: Run, demo: Any) -> None:
+    go = threading.Event()
+    async with run("a red circle") as here:
+        dialog = await opened(here)
+        here.app.backend.run("slow", lambda _: go.wait(60) and None)
+        here.press_without_waiting("w", "enter")
+        await here.until(lambda: dialog.is_saving)
+        for key in "xyz":
+            dialog.query_one(TextArea).post_message(events.Key(key, key))
+        await here.until(lambda: here.app.search.query_input.value == "a red circlexyz")
+        assert here.app.screen is here.app.search
+        go.set()
+
+
+async def test_an_error_of_an_earlier_note_is_not_that_of_the_open_dialog(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    go = threading.Event()
+    async with run("a red circle") as here:
+        left = await opened(here)
+        here.app.backend.run("slow", lambda _: go.wait(60) and None)
+        here.press_without_waiting(*"first", "enter", "alt+n")
+        await here.until(lambda: isinstance(here.app.screen, NoteDialog) and here.app.screen is not left)
+        dialog = here.app.screen
+        here.press_without_waiting(*"second", "enter")
+        await here.until(lambda: dialog.is_saving)
+        early = NoteNotSaved(here.app.search.hit_list.current.path, "first", ImgretError("the disk is full"))
+        here.app.on_job_failed(JobFailed(early))
+        assert dialog.is_saving
+        assert len(here.app.unsaved) == 1
+        go.set()
+        await here.until(lambda: here.app.screen is here.app.search)
+    (file,) = tmp_path.glob("imgret-note-*")
+    assert file.read_text() == "first"
+
+
+def test_an_error_that_nobody_has_read_is_returned_at_the_end() -> None:
+    why, posted = ImgretError("the index is busy"), threading.Semaphore(0)
+
+    def no_backend() -> Any:
+        raise why
+
+    threads = BackendThreads(no_backend, lambda _: posted.release())
+    threads.save(NoteJob(b"/a.jpg", "words", None))
+    assert posted.acquire(timeout=60)
+    threads.save(NoteJob(b"/b.jpg", "more", None))
+    assert posted.acquire(timeout=60)
+    threads.forget(threads._words.unsaved[1])
+    (error,) = threads.close()
+    assert isinstance(error, NoteNotSaved)
+    assert (str(error), error.path, error.text) == ("the index is busy", b"/a.jpg", "words")
 
 
 def test_a_note_that_still_waits_when_the_program_ends_is_reported_with_its_text(
