@@ -38,8 +38,23 @@ async def opened(here: Any) -> NoteDialog:
     """Open the dialog of the current photo."""
     await here.until(lambda: not here.app.search.photo_pane.is_waiting)
     await here.press("alt+n")
-    await here.until(lambda: isinstance(here.app.screen, NoteDialog))
+    return await shown_dialog(here)
+
+
+async def shown_dialog(here: Any, but: NoteDialog | None = None) -> NoteDialog:
+    """Wait for a dialog other than `but` that takes keys, and return it."""
+    await here.until(lambda: isinstance(here.app.screen, NoteDialog) and here.app.screen is not but)
+    await here.until(lambda: isinstance(here.app.focused, TextArea))
     return here.app.screen
+
+
+def waits_for(go: threading.Event) -> Callable[[Any], None]:
+    """Return a job that keeps the thread of the backend busy until `go` is set."""
+
+    def job(_: Any) -> None:
+        go.wait(300)
+
+    return job
 
 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("\n\r\t\u200f\x1b"), max_size=60))
@@ -131,7 +146,7 @@ async def test_a_text_that_was_left_before_it_could_not_be_saved_is_in_a_file(
     async with run("a red circle") as here:
         await opened(here)
         full()
-        here.app.backend.run("slow", lambda _: go.wait(60) and None)
+        here.app.backend.run("slow", waits_for(go))
         here.press_without_waiting(*"grandma", "enter", "x")
         await here.until(lambda: here.app.search.query_input.value == "a red circlex")
         assert here.app.screen is here.app.search
@@ -148,7 +163,7 @@ async def test_keys_that_are_typed_while_a_note_is_saved_close_only_its_dialog(r
     go = threading.Event()
     async with run("a red circle") as here:
         dialog = await opened(here)
-        here.app.backend.run("slow", lambda _: go.wait(60) and None)
+        here.app.backend.run("slow", waits_for(go))
         here.press_without_waiting("w", "enter")
         await here.until(lambda: dialog.is_saving)
         for key in "xyz":
@@ -165,10 +180,9 @@ async def test_an_error_of_an_earlier_note_is_not_that_of_the_open_dialog(
     go = threading.Event()
     async with run("a red circle") as here:
         left = await opened(here)
-        here.app.backend.run("slow", lambda _: go.wait(60) and None)
+        here.app.backend.run("slow", waits_for(go))
         here.press_without_waiting(*"first", "enter", "alt+n")
-        await here.until(lambda: isinstance(here.app.screen, NoteDialog) and here.app.screen is not left)
-        dialog = here.app.screen
+        dialog = await shown_dialog(here, but=left)
         here.press_without_waiting(*"second", "enter")
         await here.until(lambda: dialog.is_saving)
         early = NoteNotSaved(here.app.search.hit_list.current.path, "first", ImgretError("the disk is full"))
