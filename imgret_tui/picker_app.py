@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import signal
@@ -14,6 +15,7 @@ from typing import ClassVar, TypeVar
 
 from textual.app import SystemCommand
 from textual.command import CommandPalette
+from textual.dom import NoScreen
 from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
@@ -53,7 +55,8 @@ def _unless_ending(
     @functools.wraps(handler)
     def handle(app: PickerApp, message: Handled) -> None:
         if app.search.is_attached:
-            handler(app, message)
+            with contextlib.suppress(NoScreen):  # widgets are taken down before their screen
+                handler(app, message)
 
     return handle
 

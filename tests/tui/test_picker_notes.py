@@ -48,13 +48,17 @@ async def shown_dialog(here: Any, but: NoteDialog | None = None) -> NoteDialog:
     return here.app.screen
 
 
-def waits_for(go: threading.Event) -> Callable[[Any], None]:
-    """Return a job that keeps the thread of the backend busy until `go` is set."""
+async def kept_busy(here: Any) -> threading.Event:
+    """Keep the thread of the backend busy until the event is set."""
+    began, go = threading.Event(), threading.Event()
 
     def job(_: Any) -> None:
+        began.set()
         go.wait(300)
 
-    return job
+    here.app.backend.run("slow", job)
+    await here.until(began.is_set)  # what is saved would run before it
+    return go
 
 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("\n\r\t\u200f\x1b"), max_size=60))
@@ -142,11 +146,10 @@ async def test_a_text_that_was_left_before_it_could_not_be_saved_is_in_a_file(
     full: Callable[[], Path], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    go = threading.Event()
     async with run("a red circle") as here:
         await opened(here)
         full()
-        here.app.backend.run("slow", waits_for(go))
+        go = await kept_busy(here)
         here.press_without_waiting(*"grandma", "enter", "x")
         await here.until(lambda: here.app.search.query_input.value == "a red circlex")
         assert here.app.screen is here.app.search
@@ -160,10 +163,9 @@ async def test_a_text_that_was_left_before_it_could_not_be_saved_is_in_a_file(
 
 
 async def test_keys_that_are_typed_while_a_note_is_saved_close_only_its_dialog(run: Run, demo: Any) -> None:
-    go = threading.Event()
     async with run("a red circle") as here:
         dialog = await opened(here)
-        here.app.backend.run("slow", waits_for(go))
+        go = await kept_busy(here)
         here.press_without_waiting("w", "enter")
         await here.until(lambda: dialog.is_saving)
         for key in "xyz":
@@ -177,10 +179,9 @@ async def test_an_error_of_an_earlier_note_is_not_that_of_the_open_dialog(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    go = threading.Event()
     async with run("a red circle") as here:
         left = await opened(here)
-        here.app.backend.run("slow", waits_for(go))
+        go = await kept_busy(here)
         here.press_without_waiting(*"first", "enter", "alt+n")
         dialog = await shown_dialog(here, but=left)
         here.press_without_waiting(*"second", "enter")
