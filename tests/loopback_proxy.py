@@ -1,4 +1,4 @@
-"""A proxy between clients and a PostgreSQL server that can cut the connections, as a network does."""
+"""A proxy between clients and a PostgreSQL server that counts round trips and can cut the connections, as a network does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ class LoopbackProxy:
 
     def __init__(self, server: Path, replaced: tuple[bytes, bytes] = (b"", b"")) -> None:
         """`replaced`: what the server says, and what the client reads in its place."""
+        self.round_trips = 0  # how often a client sent something after it had received something
         self._replaced = replaced
         self._server = server / SOCKET
         self._folder = tempfile.TemporaryDirectory(prefix="imgret-proxy-")
@@ -76,12 +78,24 @@ class LoopbackProxy:
         with contextlib.suppress(OSError):
             there, back = await asyncio.open_unix_connection(str(self._server))
             self._writers |= {writer, back}
-            await asyncio.gather(self._forward(reader, back), self._forward(there, writer))
+            received = asyncio.Event()
+            received.set()
+            await asyncio.gather(
+                self._forward(reader, back, lambda: self._count(received)),
+                self._forward(there, writer, received.set),
+            )
         writer.transport.abort()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _count(self, received: asyncio.Event) -> None:
+        self.round_trips += received.is_set()
+        received.clear()
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passing: Callable[[], None]
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
+                passing()
                 await self._flowing.wait()
                 writer.write(data.replace(*self._replaced) if self._replaced[0] else data)
                 await writer.drain()

@@ -63,21 +63,19 @@ def closest(
     count: int,
     scope: Scope | None,
     warm: WarmIndex | None,
-    notes: list[str],
+    damaged: dict[Space, str],
 ) -> Ids:
-    """The contents whose leading vectors are nearest to `query` (dimension,) in a space. Repairs a damaged table, and notes it."""
+    """The contents whose leading vectors are nearest to `query` (dimension,) in a space.
+
+    Reads all vectors where the table of the nearest is damaged, and adds the damage to `damaged`.
+    """
     if warm is not None:
         mask = scope.masks[space.id] if scope is not None and scope.masks is not None else None
         return warm.memories[space.id].nearest(query, count, mask)
     among = scope.among if scope else None
-    try:
-        return store.nearest.search(space, query, count, among)
-    except records.Damaged as damage:
-        if not store.writable:
-            return store.nearest.scan(space, query, count, among)
-        notes.append(f"the table of nearest vectors was rebuilt: {damage}")
-        store.nearest.rebuild(space)
-    try:
-        return store.nearest.search(space, query, count, among)
-    except records.Damaged:  # another process is rebuilding it
-        return store.nearest.scan(space, query, count, among)
+    if space not in damaged:
+        try:
+            return store.nearest.search(space, query, count, among)
+        except records.Damaged as damage:
+            damaged[space] = str(damage)
+    return store.nearest.scan(space, query, count, among)

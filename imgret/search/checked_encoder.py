@@ -1,4 +1,4 @@
-"""An encoder of queries that may fail, being the code of another package, without ending the search."""
+"""The encoder of one search, which may fail without ending it, being the code of another package."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 class CheckedEncoder:
-    """The encoder of a space. If it fails, the search continues without it, and a note reports it."""
+    """The encoder of a space. If it fails, the search continues without it, and a note reports it.
+
+    Each text is encoded once, so those encoded before the search reads the store need no model during its transaction.
+    """
 
     def __init__(self, space: Space, encoder: SpaceEncoder, notes: list[str]) -> None:
         self._space = space
         self._encoder = encoder
         self._notes = notes
+        self._known: dict[str, NDArray[np.float32]] = {}
 
     @property
     def identity(self) -> ModelIdentity:
@@ -30,6 +34,14 @@ class CheckedEncoder:
 
     def vectors(self, texts: list[str]) -> NDArray[np.float32]:
         """(texts, dimension), unit norm, or zeros."""
+        import numpy as np
+
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known.update(zip(new, self._encoded(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+    def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
         import numpy as np
 
         try:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret import stage_results
-from imgret.photo import Facts, Hit
+from imgret.photo import STRENGTHS, Facts, Hit
 from imgret.search.copy_folding import FoldedCopies
 from imgret.search.parse import ParsedQuery
 from imgret.store import labels
@@ -30,6 +30,12 @@ class Found(Struct, frozen=True):
     strength: str | None
     matched: tuple[str, ...] = ()  # the query's words that occur in its texts
     image_matches: bool = False  # the image itself matches
+
+
+def strong_enough(found: Sequence[Found], min_strength: str) -> list[Found]:
+    """Those whose strength is at least this one of STRENGTHS, or is not known."""
+    least = STRENGTHS.index(min_strength)
+    return [one for one in found if one.strength is None or STRENGTHS.index(one.strength) >= least]
 
 
 def describe(

@@ -70,6 +70,17 @@ def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) 
     return [sentence for sentence in dict.fromkeys(sentences) if sentence]
 
 
+def nothing_strong(strengths: Sequence[str | None], *, kept: int) -> list[str]:
+    """Return a sentence if none of the hits, the best first, matches well. `kept` of them are strong enough to be shown."""
+    if strengths and not kept:
+        return [
+            f"nothing matches well enough: the best hit is {strengths[0]}; `--min-strength weak` shows it"
+        ]
+    if strengths and all(strength == "weak" for strength in strengths):
+        return ["nothing matches well; these are the nearest"]
+    return []
+
+
 def _excluded(clause: Clause) -> str:
     return f"every photo is left out by the filter -{_short(clause)}"
 

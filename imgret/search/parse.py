@@ -42,6 +42,15 @@ class ParsedQuery(Struct, frozen=True):
     clauses: tuple[Clause, ...] = ()
     remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
 
+    @property
+    def texts(self) -> list[str]:
+        """All texts to embed."""
+        return [
+            text
+            for text in (self.words, *(text for text, _ in self.weights), *self.negatives)
+            if text.strip()
+        ]
+
 
 def parse(
     text: str,

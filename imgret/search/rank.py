@@ -32,7 +32,7 @@ from imgret.search.space_queries import (
 from imgret.search.stopwords import STOPWORDS
 from imgret.search.warm_index import WarmIndex
 from imgret.store.interface import Store
-from imgret.store.records import IMAGE, TEXT, Term
+from imgret.store.records import IMAGE, TEXT, Space, Term
 
 POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit: codes are approximate, and copies are folded into one hit
@@ -70,6 +70,7 @@ class _Request:
     # There are words, negatives or a picture; otherwise all that passes the filters is listed.
     has_query: bool
     only_negatives: bool  # all that passes the filters is a hit, the least similar first
+    damaged: dict[Space, str]  # to which spaces with a damaged table of nearest vectors are added
 
     @property
     def pool(self) -> int:
@@ -112,50 +113,43 @@ def search(
     - `warm` has the vectors in memory; without it the tables are read.
     - `off` are the stages that are switched off: if there is no hit, a note names them where they are the reason.
     """
-    spaces, notes = Spaces({}, {}), list(query.remarks)
-    if rank == "image":
-        encoder, towards = None, None
-    if rank != "words":
-        vectors = dict(towards_others) | ({} if towards is None else {TEXT: towards})
-        spaces, about_spaces = usable_spaces(store, encoder, others, vectors)
-        notes = about_spaces + notes
-        if rank == "image" and IMAGE not in spaces.active:
-            notes.append(
-                "only words were searched: no photo has an image vector yet; `imgret index` computes them"
-            )
+    damaged: dict[Space, str] = {}
     has_words = bool(query.words.strip() or query.negatives)
-    has_picture = towards is not None or bool(towards_others or copies or alike)
-    request = _Request(
-        store=store,
-        query=query,
-        rank=rank,
-        sort=sort,
-        limit=limit,
-        spaces=spaces,
-        copies={} if has_words else dict.fromkeys(copies, SAME) | dict.fromkeys(alike, ALIKE),
-        excluded=() if without is None else (without,),
-        warm=warm if warm is not None and warm.refresh(store) else None,
-        has_query=has_words or has_picture,
-        only_negatives=has_words and not query.words.strip() and not has_picture,
-    )
-    notes += empty_reasons.unknown_labels(store, query.clauses, off)
-    found = _search(request, notes) if request.has_query else _listed(request)
-    if not found:
-        notes += empty_reasons.reasons(store, query.clauses, off)
-    least = STRENGTHS.index(min_strength)
-    kept = [one for one in found if one.strength is None or STRENGTHS.index(one.strength) >= least]
-    if found and not kept:
-        notes.append(
-            f"nothing matches well enough: the best hit is {found[0].strength}; `--min-strength weak` shows it"
-        )
-    elif found and request.has_query and all(one.strength == "weak" for one in found):
-        notes.append("nothing matches well; these are the nearest")
+    has_picture = (towards is not None and rank != "image") or bool(towards_others or copies or alike)
     with store.reading():
+        vectors = dict(towards_others) | ({TEXT: towards} if towards is not None and rank != "image" else {})
+        spaces, notes = usable_spaces(store, encoder, others, vectors, rank)
+        request = _Request(
+            store=store,
+            query=query,
+            rank=rank,
+            sort=sort,
+            limit=limit,
+            spaces=spaces,
+            copies={} if has_words else dict.fromkeys(copies, SAME) | dict.fromkeys(alike, ALIKE),
+            excluded=() if without is None else (without,),
+            warm=warm if warm is not None and warm.refresh(store) else None,
+            has_query=has_words or has_picture,
+            only_negatives=has_words and not query.words.strip() and not has_picture,
+            damaged=damaged,
+        )
+        notes += [*query.remarks, *empty_reasons.unknown_labels(store, query.clauses, off)]
+        found = _search(request) if request.has_query else _listed(request)
+        if not found:
+            notes += empty_reasons.reasons(store, query.clauses, off)
+        kept = describe_hits.strong_enough(found, min_strength)
+        if request.has_query:
+            notes += empty_reasons.nothing_strong([one.strength for one in found], kept=len(kept))
+        hits: list[Hit] = []
         if count_only:
             count = describe_hits.count(store, query, kept, limit=limit, all_copies=all_copies)
-            return SearchResult([], notes, count)
-        hits = describe_hits.describe(store, query, kept, limit=limit, all_copies=all_copies)
-    return SearchResult(describe_hits.in_order(hits, sort), notes, len(hits))
+        else:
+            hits = describe_hits.describe(store, query, kept, limit=limit, all_copies=all_copies)
+            count = len(hits)
+    for space, damage in damaged.items() if store.writable else ():
+        store.nearest.rebuild(space)
+        notes.append(f"the table of nearest vectors was rebuilt: {damage}")
+    return SearchResult(describe_hits.in_order(hits, sort), notes, count)
 
 
 def _listed(request: _Request) -> list[Found]:
@@ -168,13 +162,13 @@ def _listed(request: _Request) -> list[Found]:
     return [Found(content, 0.0, None, None, None) for content in ids.tolist()]
 
 
-def _search(request: _Request, notes: list[str]) -> list[Found]:
-    """The copies, then the scored candidates, best first. Adds to `notes` if a damaged table was rebuilt."""
+def _search(request: _Request) -> list[Found]:
+    """The copies, then the scored candidates, best first."""
     store, query = request.store, request.query
     terms, queries = terms_and_queries(store, store.words, query, request.spaces, request.warm, request.rank)
     copies = _passing(request, list(request.copies))
     out = {*request.excluded, *copies}
-    found = set(_candidates(request, terms, queries, len(out), notes).tolist())
+    found = set(_candidates(request, terms, queries, len(out)).tolist())
     if request.only_negatives:  # also photos without vectors
         found |= set(store.filters.newest(store.filters.matching(query.clauses), request.pool).tolist())
     candidates = np.array(sorted(found - out), np.int64)
@@ -184,9 +178,7 @@ def _search(request: _Request, notes: list[str]) -> list[Found]:
     return first + rest
 
 
-def _candidates(
-    request: _Request, terms: list[Term], queries: Sequence[SpaceQuery], extra: int, notes: list[str]
-) -> Ids:
+def _candidates(request: _Request, terms: list[Term], queries: Sequence[SpaceQuery], extra: int) -> Ids:
     """The contents to score: the best by words, and `extra` more than those from each space."""
     store, query, warm = request.store, request.query, request.warm
     scope = scope_of(store, query.clauses, warm) if query.clauses else None
@@ -216,7 +208,7 @@ def _candidates(
     for each in queries:
 
         def nearest(count: int, each: SpaceQuery = each) -> Ids:
-            return closest(store, each.space, each.vector, count, scope, warm, notes)
+            return closest(store, each.space, each.vector, count, scope, warm, request.damaged)
 
         # The codes in the table cover only the leading view of one space: the best of all spaces may be far down.
         further = len(queries) > 1 and store.nearest.projection(each.space) is not None

@@ -7,7 +7,7 @@ without an embedder that fits the index it is searched by words, and a note repo
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -25,7 +25,7 @@ from imgret.stages import registry
 from imgret.stages.metadata import NAME as METADATA
 from imgret.stages.place import STAGE as PLACE
 from imgret.store.interface import Store
-from imgret.store.records import IMAGE, TEXT
+from imgret.store.records import IMAGE, TEXT, Space
 
 if TYPE_CHECKING:
     from imgret.pipeline.models import Models
@@ -131,7 +131,8 @@ class SearchService:
         from imgret.search import empty_reasons
 
         check(request)
-        query = self._query(request)
+        with self._store.reading():
+            query = self._query(request)
         count, notes = 0, list(query.remarks)
         if not (query.words.strip() or query.negatives or request.like or request.all_copies):
             count = len(self._store.filters.matching(query.clauses))
@@ -148,14 +149,22 @@ class SearchService:
         from imgret.store.codes_file import Unfit
 
         check(request)
-        query = self._query(request)
         by_words = request.rank == "words"
-        coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
+        with self._store.reading():
+            query = self._query(request)
+            coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
+            spaces = {space.stage: space for space in self._store.vectors.active_spaces()}
+            # A picture alone has its vector: no text has to be encoded.
+            has_text = bool(query.words.strip() or query.negatives)
+            needs_vectors = not by_words and (has_text or request.like is not None)
+            warm = self._keeper.current(self._store, attach=needs_vectors) if self._keeper else None
         notes = [coverage] if coverage else []
         seen = self._likeness(request.like) if request.like is not None else None
-        # A picture alone has its vector: no text has to be encoded.
-        has_text = bool(query.words.strip() or query.negatives)
-        encoder = self._embedder(notes) if has_text and request.rank in ("hybrid", "vector") else None
+        encoder = self._embedder(spaces, notes) if has_text and request.rank in ("hybrid", "vector") else None
+        others = self._others(spaces, notes, request.rank) if has_text else {}
+        # Ahead, because a model may be busy with photos: no transaction stays open meanwhile.
+        for each in (*others.values(), *([encoder] if encoder else [])):
+            each.vectors(query.texts)
         search = partial(
             rank.search,
             self._store,
@@ -172,16 +181,14 @@ class SearchService:
             copies=seen.copies if seen else (),
             alike=seen.alike if seen else (),
             off=self._settings.switched_off(),
-            others=self._others(notes, request.rank) if has_text else {},
+            others=others,
             count_only=count_only,
         )
-        keeper = self._keeper
         try:
-            needs_vectors = request.rank != "words" and (has_text or seen is not None)
-            found = search(warm=keeper.current(self._store, attach=needs_vectors) if keeper else None)
+            found = search(warm=warm)
         except Unfit:  # the file of the codes was cut short or damaged meanwhile
-            if keeper is not None:
-                keeper.detach()
+            if self._keeper is not None:
+                self._keeper.detach()
             found = search(warm=None)
         return rank.SearchResult(found.hits, [*notes, *found.notes], found.count)
 
@@ -203,8 +210,9 @@ class SearchService:
         """Load the embedder now, so that the first query does not wait for it, and begin with the vectors."""
         if self._keeper is not None:
             self._keeper.current(self._store)
-        self._embedder([])
-        self._others([], "hybrid")
+        spaces = {space.stage: space for space in self._store.vectors.active_spaces()}
+        self._embedder(spaces, [])
+        self._others(spaces, [], "hybrid")
 
     def _likeness(self, path: str) -> Likeness:
         from imgret.search.similar import likeness
@@ -219,9 +227,9 @@ class SearchService:
             is_advice = error.hint and not error.hint.startswith("Exclude")  # from the index
             raise UsageError(f"--like: {error}", error.hint if is_advice else "Use another photo.") from None
 
-    def _embedder(self, notes: list[str]) -> SpaceEncoder | None:
+    def _embedder(self, spaces: Mapping[str, Space], notes: list[str]) -> SpaceEncoder | None:
         """Return the embedder of the active text vectors; None, with a note, if it cannot be loaded."""
-        space = self._store.vectors.active_space()
+        space = spaces.get(TEXT)
         if space is None:
             return None
         try:
@@ -252,10 +260,10 @@ class SearchService:
         kinds = [*self._store.facets.kinds(), *(kind for stage in more if stage for kind in stage.kinds)]
         return list(dict.fromkeys(kinds))
 
-    def _others(self, notes: list[str], rank: str) -> dict[str, SpaceEncoder]:
+    def _others(self, spaces: Mapping[str, Space], notes: list[str], rank: str) -> dict[str, SpaceEncoder]:
         """The encoders of the spaces of other stages that a ranking uses, by stage; a note for each that cannot be used."""
         found: dict[str, SpaceEncoder] = {}
-        for space in self._store.vectors.active_spaces() if rank in ("hybrid", "image") else ():
+        for space in spaces.values() if rank in ("hybrid", "image") else ():
             if space.stage == TEXT or not space.weight or (rank == "image" and space.stage != IMAGE):
                 continue
             try:

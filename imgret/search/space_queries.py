@@ -15,7 +15,7 @@ from imgret.search.parse import ParsedQuery
 from imgret.search.scoring import SpaceQuery
 from imgret.search.warm_index import WarmIndex
 from imgret.store.interface import Store
-from imgret.store.records import TEXT, Space
+from imgret.store.records import IMAGE, TEXT, Space
 
 NEGATIVE = 0.5  # how far a text of `--not` turns the query vector away, if the words of the query count 1
 
@@ -50,11 +50,14 @@ def usable_spaces(
     encoder: SpaceEncoder | None,
     others: Mapping[str, SpaceEncoder],
     vectors: Mapping[str, Vector],
+    rank: str = "hybrid",
 ) -> tuple[Spaces, list[str]]:
-    """Return the active spaces with the encoders that fit them, and notes about those that do not fit.
+    """Return the active spaces with the encoders that fit them, and notes about those that cannot be searched.
 
-    `encoder` is for texts, `others` are for the spaces of other stages.
+    `encoder` is for texts, `others` are for the spaces of other stages. `rank` is one of RANKS.
     """
+    if rank == "words":
+        return Spaces({}, {}), []
     active = {space.stage: space for space in store.vectors.active_spaces()}
     fitting = {
         stage: other
@@ -63,7 +66,12 @@ def usable_spaces(
     }
     notes = []
     space = active.get(TEXT)
-    if encoder is not None and space is None and not fitting:
+    if rank == "image":
+        if IMAGE not in active:
+            notes.append(
+                "only words were searched: no photo has an image vector yet; `imgret index` computes them"
+            )
+    elif encoder is not None and space is None and not fitting:
         notes.append("only words were searched: no photo has vectors yet")
     elif encoder is not None and space is not None and space.identity != encoder.identity:
         notes.append(

@@ -86,6 +86,7 @@ class InMemoryIndex:
         self._lock = threading.RLock()
         # Change token of each connection.
         self._versions: WeakKeyDictionary[Store, tuple[int, int]] = WeakKeyDictionary()
+        self._learned_from: WeakKeyDictionary[Store, int | None] = WeakKeyDictionary()  # the table then
         self._generation = 0  # incremented when the index was written
         self._masks: OrderedDict[tuple[Clause, ...], Passing] = OrderedDict()
         self._size = 0
@@ -156,6 +157,7 @@ class InMemoryIndex:
             version = store.change_token()
             if version != self._versions.get(store):
                 self._versions[store] = version
+                self._learned_from.pop(store, None)
                 self._generation += 1
                 self._masks.clear()
                 active = store.vectors.active_space(self.space.stage)
@@ -168,9 +170,12 @@ class InMemoryIndex:
 
         This index can be used until a new one is loaded.
         """
-        now = store.nearest.projection(self.space)
-        mine = self._table
-        return (now and now.learned_from) != (mine and mine.learned_from) or self._dead * DEAD > self._size
+        with self._lock:
+            if store not in self._learned_from:
+                table = store.nearest.projection(self.space)
+                self._learned_from[store] = table and table.learned_from
+            mine = self._table
+            return self._learned_from[store] != (mine and mine.learned_from) or self._dead * DEAD > self._size
 
     def mask(
         self, store: Store, clauses: Sequence[Clause], matching: Callable[[], Ids] | None = None

@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from imgret.store.postgres import pg_address, pg_settings
+from imgret.store.postgres import pg_address, pg_kept_rows, pg_settings
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_begin import CLAIMING, check_version
 from imgret.store.postgres.pg_dialect import DIALECT
 from imgret.store.postgres.pg_errors import translated_errors
+from imgret.store.postgres.pg_kept_rows import KeptRows, Rows
 from imgret.store.postgres.pg_session import Session
 from imgret.store.read_ahead import ReadAhead
 
@@ -43,6 +44,7 @@ class Connection(Session):
         self._locked: frozenset[int] = frozenset()  # the contents that it was given
         self._ordered = False  # it has waited for its turn
         self._ahead = ReadAhead(self.fixed_rows, TOGETHER)
+        self._kept = KeptRows()
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         super().__init__(place, create=create)
 
@@ -57,10 +59,11 @@ class Connection(Session):
             if self.in_transaction:
                 yield self.db
                 return
-            self._first(b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self._kept.begin(self._first(pg_kept_rows.BEGIN))
             try:
                 yield self.db
             finally:
+                self._kept.end()
                 self._ahead.expect(())
                 self._end()
 
@@ -199,6 +202,10 @@ class Connection(Session):
         with translated_errors(self.path):
             return self._ahead.rows(sql, content, values)
 
+    def kept_rows(self, sql: str, values: Sequence[Any] = (), *, fixed: bool = False) -> Rows:
+        """Return the rows of a query on what few commits change; see `KeptRows.rows`. With `fixed`, as `fixed_rows`."""
+        return self._kept.rows(self.fixed_rows if fixed else self.rows, sql, values)
+
     def rows_once(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query; see `ReadAhead.once`."""
         return self._ahead.once(sql)
@@ -227,7 +234,10 @@ class Connection(Session):
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection commits; takes one round trip."""
-        return self.number("SELECT value FROM counter WHERE name = 'change'") - self._commits
+        seen = self._kept.commit
+        if seen is None:
+            seen = self.number("SELECT value FROM counter WHERE name = 'change'")
+        return seen - self._commits
 
     def change_token(self) -> tuple[int, int]:
         """Return a value that changes whenever this or another connection commits."""

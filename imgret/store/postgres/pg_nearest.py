@@ -42,9 +42,9 @@ class Nearest:
             last = None if among is not None and len(among) <= FEW else pg_hnsw.last(db, space)
             if last is None:
                 return self._exact(db, space, query, count, among)
-            db.execute("SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true)")
             db.execute(
-                "SELECT set_config('hnsw.ef_search', %s, true)", (str(min(max(4 * count, 100), MOST_EF)),)
+                "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', %s, true)",
+                (str(min(max(4 * count, 100), MOST_EF)),),
             )
             found = self._approximate(db, space, query, 2 * count, among, last)
             newer = self._newer(db, space, query, count, among, last)
@@ -135,12 +135,11 @@ class Nearest:
         return pg_hnsw.newer(self._connection, space, many + 1) > many
 
     def projection(self, space: Space) -> codes.Projection | None:
-        row = self._connection.row(
-            "SELECT learned_from, scale, mean, basis FROM projection WHERE space = %s", (space.id,)
-        )
-        if row is None:
+        sql = "SELECT learned_from, scale, mean, basis FROM projection WHERE space = %s"
+        rows = self._connection.kept_rows(sql, (space.id,))
+        if not rows:
             return None
-        learned_from, scale, mean, basis = row
+        ((learned_from, scale, mean, basis),) = rows
         means = np.frombuffer(mean, np.float32)
         return codes.Projection(
             means, np.frombuffer(basis, np.float32).reshape(len(means), -1), scale, learned_from

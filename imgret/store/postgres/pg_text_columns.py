@@ -28,8 +28,9 @@ class TextColumns:
     def numbered(self) -> dict[int, TextColumn]:
         """Number of the column in the documents -> column."""
         if self._read_in is None or self._read_in != self._connection.transaction:
-            rows = self._connection.fixed_rows(
-                "SELECT position, name, stage, weight, substrings FROM text_column ORDER BY position"
+            rows = self._connection.kept_rows(
+                "SELECT position, name, stage, weight, substrings FROM text_column ORDER BY position",
+                fixed=True,
             )
             self._columns = {number: TextColumn(*row) for number, *row in rows}
             self._read_in = self._connection.transaction

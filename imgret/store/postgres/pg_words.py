@@ -92,7 +92,8 @@ class Words:
 
     def document_count(self) -> int:
         self._documents.flush()
-        return self._connection.number("SELECT max(content) FROM document")
+        ((last,),) = self._connection.kept_rows("SELECT max(content) FROM document")
+        return int(last or 0)
 
     def best(
         self,

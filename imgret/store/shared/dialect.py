@@ -6,7 +6,7 @@ each engine has a `Dialect`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -37,6 +37,10 @@ class Rows(Protocol):
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query."""
+        ...
+
+    def kept_rows(self, sql: str, values: Sequence[Any] = ()) -> Iterable[tuple[Any, ...]]:
+        """Return the rows of a query on what few commits change: an engine may keep them until the next commit."""
         ...
 
 
@@ -92,6 +96,9 @@ class RowQueries:
 
     def _rows(self, shared: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         return self._connection.rows(self._sql(shared), values)
+
+    def _kept_rows(self, shared: str, *values: Any) -> Iterable[tuple[Any, ...]]:
+        return self._connection.kept_rows(self._sql(shared), values)
 
 
 class Queries(RowQueries):

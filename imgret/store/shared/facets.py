@@ -11,14 +11,14 @@ class Facets(RowQueries):
     """Implements `imgret.store.interface.overview.Facets`."""
 
     def kinds(self) -> list[str]:
-        return self._texts(
+        return self._kept_texts(
             "WITH RECURSIVE each (kind) AS (SELECT min(kind) FROM tag UNION ALL"
             " SELECT (SELECT min(kind) FROM tag WHERE kind > each.kind) FROM each WHERE kind IS NOT NULL)"
             " SELECT kind FROM each WHERE kind IS NOT NULL"
         )
 
     def labels(self, kind: str = OBJECT) -> list[str]:
-        return self._texts(
+        return self._kept_texts(
             "WITH RECURSIVE each (label) AS (SELECT min(label) FROM tag WHERE kind = ? UNION ALL"
             " SELECT (SELECT min(label) FROM tag WHERE kind = ? AND label > each.label) FROM each"
             " WHERE label IS NOT NULL) SELECT label FROM each WHERE label IS NOT NULL",
@@ -85,6 +85,9 @@ class Facets(RowQueries):
             count,
         )
         return [(str(value), int(found)) for value, found in rows]
+
+    def _kept_texts(self, sql: str, *values: str) -> list[str]:
+        return [str(text) for (text,) in self._kept_rows(sql, *values)]
 
     def _texts(self, sql: str, *values: str) -> list[str]:
         return [str(text) for (text,) in self._rows(sql, *values)]

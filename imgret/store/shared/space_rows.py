@@ -30,12 +30,11 @@ class SpaceRows(Queries):
 
     def active(self) -> list[Space]:
         """The spaces that are searched, one for each stage that has vectors, in the order in which they came."""
-        return [space(row) for row in self._rows(f"{SPACE} WHERE active ORDER BY space.id")]
+        return [space(row) for row in self._kept_rows(f"{SPACE} WHERE active ORDER BY space.id")]
 
     def active_of(self, stage: str) -> Space | None:
         """The space of a stage that is searched; None while it has no vectors."""
-        row = self._row(f"{SPACE} WHERE active AND space.stage = ?", stage)
-        return space(row) if row else None
+        return next((each for each in self.active() if each.stage == stage), None)
 
     def all_of(self, stage: str) -> list[Space]:
         """All spaces of a stage."""

@@ -30,7 +30,7 @@ class Summary(Queries):
         return Totals(photos, photos - failed - pending, pending, failed, offline)
 
     def progress(self) -> Progress:
-        return row_values.progress(self._rows("SELECT stage, state, contents FROM progress"))
+        return row_values.progress(self._kept_rows("SELECT stage, state, contents FROM progress"))
 
     def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
         found: set[int] = set()

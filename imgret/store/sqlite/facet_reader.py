@@ -44,3 +44,5 @@ class _Rows:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         yield from self._database.execute(sql, values)
+
+    kept_rows = rows
