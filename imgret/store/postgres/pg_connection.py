@@ -44,9 +44,17 @@ class Connection(Session):
         self._locked: frozenset[int] = frozenset()  # the contents that it was given
         self._ordered = False  # it has waited for its turn
         self._ahead = ReadAhead(self.fixed_rows, TOGETHER)
-        self._kept = KeptRows()
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         super().__init__(place, create=create)
+
+    def _connected(self) -> Database:
+        self._kept = KeptRows()  # the server may have been restored meanwhile
+        return super()._connected()
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether other transactions of `changing()` wait for the end of this one."""
+        return self._beside and self._ordered
 
     def at_commit(self, flush: Callable[[], None], forget: Callable[[], None]) -> None:
         """Call `flush` before the commit of each transaction that writes, and `forget` where it is undone, even by the commit."""
@@ -242,22 +250,6 @@ class Connection(Session):
     def change_token(self) -> tuple[int, int]:
         """Return a value that changes whenever this or another connection commits."""
         return self.data_version(), self._commits
-
-    def checkpoint(self) -> bool:
-        """Update the statistics of the planner. The server frees space by itself."""
-        with translated_errors(self.path):
-            if not self.in_transaction and self.writable:
-                for table in ("photo", "content", "work", "tag", "document", "token", "vector"):
-                    self.db.execute(f"ANALYZE {table}")
-        return True
-
-    def problems(self) -> list[str]:
-        """Return the indexes that are not valid. PostgreSQL checks references itself."""
-        rows = self.rows(
-            "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
-            " WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace ORDER BY 1"
-        )
-        return [f"the index {name} is not complete" for (name,) in rows]
 
     def _query(self, sql: str, values: Sequence[Any] | dict[str, Any]) -> pg_address.Cursor:
         """Execute a query; outside a transaction once more if the connection turns out to be lost."""

@@ -111,6 +111,8 @@ def lacking(db: Database) -> list[str]:
 
 def _migrate(db: Database, place: str) -> None:
     with db.transaction():
+        # Each statement sees what others have migrated while this transaction waited.
+        db.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         db.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(%s))", (LOCK, "migration"))
         _make_schema(db)
         _make_extensions(db, place)

@@ -124,8 +124,12 @@ class Work:
             self._pending.done(content, stages)
 
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
-        with self._connection.changing_queue(content) as db:
+        with self._connection.writing():
             self._workers.renew()
+            self._failed(content, stages, error, now)
+
+    def _failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
+        with self._connection.changing_queue(content) as db:
             # A stage that was not claimed has failed for the first time, although no attempt was counted.
             db.query(
                 "UPDATE work SET claim = 0, error = %s, request = %s, attempts = greatest(attempts, 1),"

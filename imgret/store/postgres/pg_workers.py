@@ -54,8 +54,11 @@ class Workers:
         return self._id
 
     def renew(self) -> None:
-        """Renew the lease of this worker, if it has claimed anything."""
-        if self._id is not None:
+        """Renew the lease of this worker, if it has claimed anything.
+
+        Later, if its transaction has its turn: another one of this worker may have locked the row, and wait for that turn.
+        """
+        if self._id is not None and not self._connection.has_turn:
             self.own()
 
     def report(self, state: str, devices: str, rate: float) -> None:

@@ -6,6 +6,7 @@ from imgret.errors import IndexProblem
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_contents import Contents
 from imgret.store.postgres.pg_documents import Documents
+from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.postgres.pg_filters import Filters
 from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_nearest import Nearest
@@ -83,6 +84,22 @@ class PostgresStore(Connection):
         self.filters = Filters(self, self.documents, self.facets, self.photos, self.roots, self.words)
         self.transfer = PgTransfer(self)
         self.removal = Removal(self, self.notes, self.results.refresh_words, self.roots)
+
+    def checkpoint(self) -> bool:
+        """Update the statistics of the planner. The server frees space by itself."""
+        with translated_errors(self.path):
+            if not self.in_transaction and self.writable:
+                for table in ("photo", "content", "work", "tag", "document", "token", "vector"):
+                    self.db.execute(f"ANALYZE {table}")
+        return True
+
+    def problems(self) -> list[str]:
+        """Return the indexes that are not valid. PostgreSQL checks references itself."""
+        rows = self.rows(
+            "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+            " WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace ORDER BY 1"
+        )
+        return [f"the index {name} is not complete" for (name,) in rows]
 
     def stages(self) -> set[str]:
         return self._stages.all()

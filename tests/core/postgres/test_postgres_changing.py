@@ -15,6 +15,7 @@ from imgret.errors import ImgretError
 from imgret.photo import ModelIdentity, Tag
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
+from imgret.store.postgres import pg_workers
 from imgret.store.records import SpaceTraits
 
 MODEL = ModelIdentity("model", "1")
@@ -237,3 +238,39 @@ def test_readers_miss_no_vector_and_nothing_is_counted_wrong(place: str) -> None
         for content in contents:
             assert store.words.best(store.words.terms([f"own{content}"]), 9, 99).tolist() == [content]
         assert set(store.facets.commonest("object", 9)) == {"dog", "label0", "label1", "label2"}
+
+
+def test_a_renewed_lease_is_no_deadlock(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = prepared(place, 2)
+    with open_store(place) as store:
+        store.work.queue(two, ["caption"])
+    has_turn, waits = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        with open_store(place) as store:
+            store.work.claim(["embed"], 1, 0)
+
+            def job() -> None:
+                store.work.failed(two, ["embed"], "broken", 0)
+                monkeypatch.setattr(pg_workers, "RENEWED", -1)  # from now on, each renewal is due
+                has_turn.set()
+                assert waits.wait(PATIENCE)
+                store.work.failed(two, ["caption"], "broken", 0)
+
+            store.changing([two], job)
+
+    def ends() -> None:
+        assert has_turn.wait(PATIENCE)
+        with open_store(place) as store:
+            store.workers.own()
+
+            def job() -> None:
+                describe(store, one, "one")  # locks the row of the worker, and waits for its turn at the end
+                waits.set()
+
+            store.changing([one], job)
+
+    in_threads(fails, ends)
+    with open_store(place) as store:
+        assert {error for _, _, error in store.work.of(two).values()} == {"broken"}
+        assert store.work.of(one) == {}

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -216,3 +217,22 @@ def test_a_full_disk_of_the_server_loses_nothing(
         own(place, "ALTER TABLE IF EXISTS note SET TABLESPACE pg_default")
         own(admin, "DROP TABLESPACE IF EXISTS small")
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_several_make_a_library_where_transactions_are_serializable(place: str) -> None:
+    strict = place.replace("&options=", f"&options={quote('-c default_transaction_isolation=serializable ')}")
+    errors: list[Exception] = []
+
+    def make() -> None:
+        try:
+            open_store(strict).close()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not errors
+    assert server_lacks(strict) == []
