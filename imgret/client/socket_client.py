@@ -58,7 +58,7 @@ class Connection:
         try:
             self._socket.settimeout(timeout)
             self._connect_when_accepted()
-            owner = _owner(self._socket, path)
+            process, owner = _peer(self._socket, path)
         except TimeoutError:
             self._socket.close()
             raise DaemonError(f"the daemon did not respond within {timeout:g} s") from None
@@ -68,6 +68,11 @@ class Connection:
         if owner != os.geteuid():
             self._socket.close()
             raise DaemonError(f"{path} belongs to another user", "Remove it, or set IMGRET_SOCKET.")
+        if _is_suspended(process):  # the kernel has accepted the connection in its place
+            self._socket.close()
+            raise DaemonError(
+                f"the daemon is suspended (process {process})", f"`kill -CONT {process}` continues it."
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -214,9 +219,18 @@ def query(path: str, params: dict[str, Any]) -> tuple[list[str], Exit, bytes]:
         return daemon.query(params)
 
 
-def _owner(connected: socket.socket, path: str) -> int:
-    """Return the user id of the listening process. Prefer the kernel's record: the file may be replaced meanwhile."""
+def _peer(connected: socket.socket, path: str) -> tuple[int, int]:
+    """Return the ids of the listening process (0: unknown) and its user. Prefer the kernel's record: the file may be replaced meanwhile."""
     if hasattr(socket, "SO_PEERCRED"):
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
-        return int.from_bytes(credentials[4:8], sys.byteorder)
-    return os.stat(path).st_uid
+        return int.from_bytes(credentials[:4], sys.byteorder), int.from_bytes(credentials[4:8], sys.byteorder)
+    return 0, os.stat(path).st_uid
+
+
+def _is_suspended(process: int) -> bool:
+    """Return whether a process was stopped by a signal, as Ctrl-Z does."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"T"
+    except (OSError, IndexError):
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -11,8 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from imgret.client.running import daemon_status, request_if_running
+from imgret.client.socket_client import request
 from imgret.config import Settings
-from imgret.errors import ImgretError, UsageError
+from imgret.errors import DaemonError, ImgretError, UsageError
 from imgret.note_writing import write_note_at
 from imgret.search_client import SearchClient
 from imgret.store.factory import open_store
@@ -91,6 +93,24 @@ def test_a_daemon_that_fails_is_reported_once_and_done_without(home: Home) -> No
         thread.join()
     assert len(warnings) == 1
     assert warnings[0].endswith("searching without it")
+
+
+def test_nobody_waits_for_a_suspended_daemon(searched: Home, daemon: Daemon) -> None:
+    assert daemon.process is not None
+    process = daemon.process.pid
+    warnings: list[str] = []
+    with SearchClient(Settings(), searched.places, warn=warnings.append) as client:
+        os.kill(process, signal.SIGSTOP)
+        os.waitpid(process, os.WUNTRACED)
+        began = time.monotonic()
+        assert client.search(SUNSET).output
+        with pytest.raises(DaemonError, match="is suspended") as refused:
+            request(searched.places.socket, "status", {})
+        assert time.monotonic() - began < 30  # for a response, they would wait for a minute
+        assert warnings == [f"the daemon is suspended (process {process}); searching without it"]
+        assert refused.value.hint == f"`kill -CONT {process}` continues it."
+        os.kill(process, signal.SIGCONT)
+        assert request(searched.places.socket, "status", {})["state"] == "idle"
 
 
 def test_a_note_is_saved_for_the_photo_that_was_shown(searched: Home) -> None:
