@@ -13,26 +13,26 @@ from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
 from imgret.store.conditions import HAS_PHOTO
-from imgret.store.policy import ARRIVED, BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
+from imgret.store.policy import BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.postgres import pg_claims as claims
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_pending_work import DATE, PendingWork
 from imgret.store.postgres.pg_workers import Workers
 from imgret.store.records import Claim, Position
 from imgret.store.shared.summary import Summary
+from imgret.store.shared.work_queries import WorkQueries
 
-AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
-
-class Work:
+class Work(WorkQueries):
     """Implements `imgret.store.interface.work_queue.Work`."""
+
+    _connection: Connection
 
     def __init__(
         self, connection: Connection, summary: Summary, workers: Workers, pending: PendingWork
     ) -> None:
-        self._connection = connection
+        super().__init__(connection, summary)
         self._workers = workers
-        self._summary = summary
         self._pending = pending
 
     def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
@@ -55,20 +55,6 @@ class Work:
             db.execute("DELETE FROM work WHERE stage = ANY (%s::text[])", (list(off),))
         return queued
 
-    def request(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> int:
-        with self._connection.writing():
-            number = max(int(self._connection.setting("requests") or 0), ARRIVED) + 1
-            self._connection.remember("requests", str(number))
-        contents = sorted(self._summary.pending_below(folders, waiting))
-        for start in range(0, len(contents), AT_ONCE):
-            with self._connection.writing() as db:
-                db.execute(
-                    "UPDATE work SET request = %s WHERE content = ANY (%s::bigint[]) AND error IS NULL"
-                    " AND stage <> ALL (%s::text[])",
-                    (number, contents[start : start + AT_ONCE], list(waiting)),
-                )
-        return number
-
     def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
         stages = {DECODE, *registry.installed().names}.difference(waiting)
         return self._connection.number(
@@ -85,9 +71,6 @@ class Work:
             for request, count in claims.waiting_requests(db, stages, at_most, last):
                 found[request] = max(count, found.get(request, 0))
         return found
-
-    def last(self) -> int:
-        return self._connection.number("SELECT max(content) FROM work")
 
     def claim(
         self,
@@ -160,13 +143,6 @@ class Work:
             " AND (claim <= 0 OR worker = (SELECT id FROM worker WHERE name = this_worker())) LIMIT %s) AS due",
             (list(stages), *claims.due(now), MAX_ATTEMPTS, at_most),
         )
-
-    def waiting(self) -> dict[str, int]:
-        rows = self._connection.rows(
-            f"SELECT stage, count(*) FROM work WHERE attempts < %s AND {HAS_PHOTO.format('work.content')} GROUP BY stage",
-            (MAX_ATTEMPTS,),
-        )
-        return dict(rows)
 
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
         sql = (

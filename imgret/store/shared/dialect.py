@@ -75,6 +75,10 @@ class Connection(Rows, Protocol):
         """Return a setting of the library."""
         ...
 
+    def remember(self, key: str, value: str | None) -> None:
+        """Store a setting of the library; `None` deletes it."""
+        ...
+
     def reading(self) -> AbstractContextManager[Database]:
         """Run a read transaction."""
         ...

@@ -18,13 +18,11 @@ from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
 from imgret.store.conditions import HAS_PHOTO
-from imgret.store.policy import ARRIVED, BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
+from imgret.store.policy import BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.records import Claim, Position
-from imgret.store.shared.summary import Summary
+from imgret.store.shared.work_queries import WorkQueries
 from imgret.store.sqlite import claims
 from imgret.store.sqlite.connection import Connection
-
-AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
 # The date of the content with the id `{0}`. A time in the future comes from a wrong clock, and counts as now.
 _DATE = (
@@ -33,12 +31,10 @@ _DATE = (
 )
 
 
-class Work:
+class Work(WorkQueries):
     """Implements `imgret.store.interface.work_queue.Work`."""
 
-    def __init__(self, connection: Connection, summary: Summary) -> None:
-        self._connection = connection
-        self._summary = summary
+    _connection: Connection
 
     def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
         with self._connection.writing() as db:
@@ -60,20 +56,6 @@ class Work:
                 queued += db.changes()
             db.executemany("DELETE FROM work WHERE stage = ?", [(stage,) for stage in off])
         return queued
-
-    def request(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> int:
-        aside = ",".join(f"'{stage}'" for stage in waiting)
-        with self._connection.writing():
-            number = max(int(self._connection.setting("requests") or 0), ARRIVED) + 1
-            self._connection.remember("requests", str(number))
-        contents = sorted(self._summary.pending_below(folders, waiting))
-        for start in range(0, len(contents), AT_ONCE):
-            with self._connection.writing() as db:
-                db.executemany(
-                    f"UPDATE work SET request = ? WHERE content = ? AND error IS NULL AND stage NOT IN ({aside})",
-                    [(number, content) for content in contents[start : start + AT_ONCE]],
-                )
-        return number
 
     def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
         stages = {DECODE, *registry.installed().names}.difference(waiting)
@@ -97,10 +79,6 @@ class Work:
             for request, count in claims.waiting_requests(db, stages, at_most, last):
                 found[request] = max(count, found.get(request, 0))
         return found
-
-    def last(self) -> int:
-        row = self._connection.row("SELECT max(content) FROM work")
-        return int(row[0] or 0) if row else 0
 
     def claim(
         self,
@@ -193,13 +171,6 @@ class Work:
             (now, MAX_ATTEMPTS, -1 if at_most is None else at_most),
         )
         return int(row[0]) if row else 0
-
-    def waiting(self) -> dict[str, int]:
-        rows = self._connection.rows(
-            f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {HAS_PHOTO.format('work.content')} GROUP BY stage",
-            (MAX_ATTEMPTS,),
-        )
-        return dict(rows)
 
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
         rows = self._connection.rows(

@@ -1,0 +1,46 @@
+"""What the engines share of the queue of work; how photos are claimed differs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from imgret.store.conditions import HAS_PHOTO
+from imgret.store.policy import ARRIVED, MAX_ATTEMPTS
+from imgret.store.shared.dialect import Connection, Queries
+from imgret.store.shared.summary import Summary
+
+AT_ONCE = 1000  # contents that are moved to a request in one transaction
+
+
+class WorkQueries(Queries):
+    """Implements a part of `imgret.store.interface.work_queue.Work`."""
+
+    def __init__(self, connection: Connection, summary: Summary) -> None:
+        super().__init__(connection)
+        self._summary = summary
+
+    def request(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> int:
+        with self._connection.writing():
+            number = max(int(self._connection.setting("requests") or 0), ARRIVED) + 1
+            self._connection.remember("requests", str(number))
+        contents = sorted(self._summary.pending_below(folders, waiting))
+        aside = f" AND stage NOT IN ({', '.join('?' * len(waiting))})" if waiting else ""
+        move = self._sql(
+            f"UPDATE work SET request = ? WHERE content {self._dialect.among} AND error IS NULL{aside}"
+        )
+        for start in range(0, len(contents), AT_ONCE):
+            moved = self._dialect.numbers(contents[start : start + AT_ONCE])
+            with self._connection.writing() as db:
+                db.execute(move, (number, moved, *waiting))
+        return number
+
+    def last(self) -> int:
+        return self._number("SELECT max(content) FROM work")
+
+    def waiting(self) -> dict[str, int]:
+        rows = self._rows(
+            "SELECT stage, count(*) FROM work"
+            f" WHERE attempts < ? AND {HAS_PHOTO.format('work.content')} GROUP BY stage",
+            MAX_ATTEMPTS,
+        )
+        return dict(rows)
