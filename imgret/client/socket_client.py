@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 TIMEOUT = 60.0  # seconds without a byte; the first query after the start may load the embedder
+QUEUED = 5.0  # seconds until a daemon that runs has accepted a connection, however many there are
 _CHUNK = 1 << 16
 
 
@@ -61,7 +62,7 @@ class Connection:
             process, owner = _peer(self._socket, path)
         except TimeoutError:
             self._socket.close()
-            raise DaemonError(f"the daemon did not respond within {timeout:g} s") from None
+            raise DaemonError("the daemon accepts no connections; perhaps it is suspended") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             self._socket.close()
             raise NoDaemon(f"no daemon at {path}: {getattr(error, 'strerror', None) or error}") from None
@@ -140,8 +141,8 @@ class Connection:
                 yield event
 
     def _connect_when_accepted(self) -> None:
-        """Connect. While the listen queue of the daemon is full, retry until the timeout."""
-        end = time.monotonic() + self._timeout
+        """Connect. While the listen queue of the daemon is full, retry for some seconds."""
+        end = time.monotonic() + min(self._timeout, QUEUED)
         while True:
             try:
                 return self._socket.connect(self._path)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgret.search.warm_index import WarmIndex
-from imgret.store import records
+from imgret.store import filter_masks, records
 from imgret.store.clauses import Clause
+from imgret.store.filter_masks import Mask
 from imgret.store.interface import Store
 from imgret.store.records import Space
 
@@ -19,23 +20,18 @@ Ids = NDArray[np.int64]
 
 
 class Scope(NamedTuple):
-    """What the filters let through: ids, or for each space a mask of its vectors in memory."""
+    """What the filters let through: ids, or a mask where the vectors are in memory."""
 
     passes: Callable[[Ids], NDArray[np.bool_]]
     among: Ids | None = None
-    masks: Mapping[int, NDArray[np.bool_]] | None = None
+    mask: Mask | None = None
 
 
 def scope_of(store: Store, clauses: Sequence[Clause], warm: WarmIndex | None) -> Scope:
-    """What these clauses let through; a mask where the vectors are in memory."""
+    """What these clauses let through."""
     if warm is not None:
-        matching = cache(lambda: store.filters.matching(clauses))  # once for all spaces
-        found = [(memory, memory.mask(store, clauses, matching)) for memory in warm.memories.values()]
-        first, passing = found[0]
-        return Scope(
-            masks={memory.space.id: each.positions for memory, each in found},
-            passes=lambda ids: first.passes(passing, ids),
-        )
+        mask = warm.filters.passing(store, clauses)
+        return Scope(mask=mask, passes=partial(filter_masks.passes, mask))
     among = store.filters.matching(clauses)
     return Scope(among=among, passes=lambda ids: np.isin(ids, among))
 
@@ -70,8 +66,7 @@ def closest(
     Reads all vectors where the table of the nearest is damaged, and adds the damage to `damaged`.
     """
     if warm is not None:
-        mask = scope.masks[space.id] if scope is not None and scope.masks is not None else None
-        return warm.memories[space.id].nearest(query, count, mask)
+        return warm.memories[space.id].nearest(query, count, scope.mask if scope else None)
     among = scope.among if scope else None
     if space not in damaged:
         try:

@@ -193,10 +193,15 @@ def _candidates(request: _Request, terms: list[Term], queries: Sequence[SpaceQue
     parts = [living(store, by_words, pool, scope)]
     is_coded = warm is not None and all(memory.is_coded for memory in warm.memories.values())
     if warm is not None and len(queries) > 1:
-        masks = scope.masks if scope else None
 
         def together(count: int) -> Ids:
-            return shortlist(warm, queries, count, masks, living=None if scope else store.filters.living)
+            return shortlist(
+                warm,
+                queries,
+                count,
+                scope.mask if scope else None,
+                living=None if scope else store.filters.living,
+            )
 
         # Codes of all views are nearly exact; those of the leading views alone are not.
         wanted = pool if is_coded else 2 * pool

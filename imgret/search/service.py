@@ -154,17 +154,17 @@ class SearchService:
             query = self._query(request)
             coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
             spaces = {space.stage: space for space in self._store.vectors.active_spaces()}
-            # A picture alone has its vector: no text has to be encoded.
-            has_text = bool(query.words.strip() or query.negatives)
-            needs_vectors = not by_words and (has_text or request.like is not None)
-            warm = self._keeper.current(self._store, attach=needs_vectors) if self._keeper else None
         notes = [coverage] if coverage else []
+        has_text = bool(query.texts)  # a picture alone has its vector: no text has to be encoded
         seen = self._likeness(request.like) if request.like is not None else None
         encoder = self._embedder(spaces, notes) if has_text and request.rank in ("hybrid", "vector") else None
         others = self._others(spaces, notes, request.rank) if has_text else {}
         # Ahead, because a model may be busy with photos: no transaction stays open meanwhile.
         for each in (*others.values(), *([encoder] if encoder else [])):
             each.vectors(query.texts)
+        # Then, because loading the models may take long enough for the vectors to be loaded.
+        needs_vectors = not by_words and (has_text or seen is not None)
+        warm = self._keeper.current(self._store, attach=needs_vectors) if self._keeper else None
         search = partial(
             rank.search,
             self._store,
@@ -251,7 +251,8 @@ class SearchService:
             key, value = inputs.encodable(key), inputs.encodable(value)
             query = parse.having(query, key, value, now, kinds, named)
         query = parse.located(query, inputs.path_bytes(request.folder))
-        negatives = (*query.negatives, *map(inputs.clean_text, request.negatives))
+        given = [text for text in map(inputs.clean_text, request.negatives) if text.strip()]
+        negatives = (*query.negatives, *given)
         return parse.bounded(msgspec.structs.replace(query, negatives=negatives))
 
     def _kinds(self) -> list[str]:

@@ -7,7 +7,7 @@ and then by all. What remains is scored exactly by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from imgret.search import fuse, scoring
 from imgret.search.scoring import SpaceQuery, SpaceScores
 from imgret.search.warm_index import WarmIndex
+from imgret.store.filter_masks import Mask
 from imgret.store.records import IMAGE, TEXT
 
 DEEP = 3000  # photos of each space that are compared in all spaces, or
@@ -28,19 +29,18 @@ def shortlist(
     warm: WarmIndex,
     queries: Sequence[SpaceQuery],
     count: int,
-    masks: Mapping[int, NDArray[np.bool_]] | None = None,
+    mask: Mask | None = None,
     *,
     living: Callable[[Ids], NDArray[np.bool_]] | None = None,
 ) -> Ids:
     """Return the best `count` contents by all spaces together, or fewer; the best first.
 
-    `masks` are the vectors that pass the filters, by the id of the space. Without filters, `living` are the
+    `mask` has the contents that pass the filters. Without filters, `living` are the
     contents that still have a photo: one that matches well makes all others less likely, so it is called for the nearest.
     """
     deep = max(DEEP, DEEPER * count)
 
     def near(query: SpaceQuery) -> Ids:
-        mask = None if masks is None else masks[query.space.id]
         return warm.memories[query.space.id].nearest(query.vector, deep, mask, fine=False)
 
     nearest = warm.at_once(near, queries)

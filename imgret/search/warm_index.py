@@ -14,6 +14,7 @@ from imgret.search import saved_codes, score_baseline
 from imgret.search.saved_codes import LoadedSpace
 from imgret.search.view_blend import ViewBlend
 from imgret.store.factory import open_store
+from imgret.store.filter_masks import FilterMasks
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 from imgret.store.records import Space
@@ -60,6 +61,7 @@ class WarmIndex:
 
     def __init__(self, store: Store, load: Callable[[Store, Space], LoadedSpace] = computed) -> None:
         """Load everything."""
+        self.filters = FilterMasks()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="space")
         self._spaces = {space.id: load(store, space) for space in store.vectors.active_spaces()}
         self._tidied = False
@@ -145,7 +147,7 @@ class WarmIndexLoader:
 
     def current(self, store: Store, *, attach: bool = True) -> WarmIndex | None:
         """Return the index that is ready now; None if there is none. Never waits. Without `attach`, opens no files."""
-        with self._lock:
+        with store.reading(), self._lock:
             warm = self._warm
             fits = warm is not None and warm.refresh(store)
             if (not fits or (warm and warm.is_outdated(store))) and self._loading is None and self._loads:

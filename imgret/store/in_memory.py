@@ -14,8 +14,7 @@ loaded while this one is still searched.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -23,18 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.store import codes
-from imgret.store.clauses import Clause
 from imgret.store.coded_rows import CodedRows, FloatRows, Rows, longer
+from imgret.store.filter_masks import Mask, passes
 from imgret.store.fine_codes import FineCodes
 from imgret.store.held_codes import HeldCodes
 from imgret.store.interface import Store
 from imgret.store.records import Space
 
 DEAD = 4  # one row in DEAD may belong to a vector that was replaced
-MASKS = 16  # filters cached
 
 Ids = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float32]
 
 
@@ -52,13 +49,6 @@ class Blend(Protocol):
         `vectors` has (photos, dimension) for each view, NaN where a photo lacks it.
         """
         ...
-
-
-class Passing(NamedTuple):
-    """The present contents that pass the filters of a query."""
-
-    positions: Mask  # of contents with a vector in this index, by position
-    others: Ids  # ids of contents without a vector (yet): only the words index finds them
 
 
 class SavedRows(NamedTuple):
@@ -87,8 +77,6 @@ class InMemoryIndex:
         # Change token of each connection.
         self._versions: WeakKeyDictionary[Store, tuple[int, int]] = WeakKeyDictionary()
         self._learned_from: WeakKeyDictionary[Store, int | None] = WeakKeyDictionary()  # the table then
-        self._generation = 0  # incremented when the index was written
-        self._masks: OrderedDict[tuple[Clause, ...], Passing] = OrderedDict()
         self._size = 0
         self._ids = np.zeros(0, np.int64)  # position -> content
         self._positions = np.zeros(0, np.int32)  # content -> position, or -1
@@ -158,8 +146,6 @@ class InMemoryIndex:
             if version != self._versions.get(store):
                 self._versions[store] = version
                 self._learned_from.pop(store, None)
-                self._generation += 1
-                self._masks.clear()
                 active = store.vectors.active_space(self.space.stage)
                 self._active = active is not None and active.id == self.space.id
                 self._add_new(store)
@@ -177,52 +163,15 @@ class InMemoryIndex:
             mine = self._table
             return self._learned_from[store] != (mine and mine.learned_from) or self._dead * DEAD > self._size
 
-    def mask(
-        self, store: Store, clauses: Sequence[Clause], matching: Callable[[], Ids] | None = None
-    ) -> Passing:
-        """Return the present contents that pass the clauses. Cached until the index is written.
-
-        `matching` returns their ids, if the caller has computed them already; None: they are read from the store.
-        """
-        key = tuple(clauses)
-        with self._lock:
-            known = self._masks.get(key)
-            generation = self._generation
-            if known is not None:
-                self._masks.move_to_end(key)
-                return known
-        passing = matching() if matching is not None else store.filters.matching(clauses)
-        with self._lock:
-            mask = np.zeros(self._size, bool)
-            positions = self._positions_of(passing)
-            mask[positions[positions >= 0]] = True
-            made = Passing(mask, passing[positions < 0])
-            if generation == self._generation:  # otherwise the mask may be older than the newest vectors
-                self._masks[key] = made
-            while len(self._masks) > MASKS:
-                self._masks.popitem(last=False)
-        return made
-
-    def passes(self, passing: Passing, ids: Ids) -> Mask:
-        """Return which of these contents pass, as bool (ids,)."""
-        mask, others = passing
-        positions = self._positions_of(ids)
-        positions[positions >= len(mask)] = -1  # its vector was added after the mask was computed
-        placed = positions >= 0
-        if len(mask):
-            placed &= mask[np.maximum(positions, 0)]
-        return np.asarray(placed | np.isin(ids, others), bool)
-
     def nearest(self, query: Matrix, count: int, mask: Mask | None = None, *, fine: bool = True) -> Ids:
         """Return the `count` contents nearest to a unit vector (dimension,), nearest first, like `nearest.search`.
 
-        Without `fine`, those with the highest scores, by fewer components: for callers that compare them again.
+        `mask` has those that pass the filters of a search. Without `fine`, those with the highest scores, by fewer
+        components: for callers that compare them again.
         """
         with self._lock:
-            if mask is not None and len(mask) < self._size:
-                mask = np.concatenate([mask, np.zeros(self._size - len(mask), bool)])
-            positions = None if mask is None else np.flatnonzero(mask)
             ids = self._ids[: self._size]
+            positions = None if mask is None else np.flatnonzero(passes(mask, ids))
             return ids[self._rows.nearest(query, count, positions, ids, fine=fine)]
 
     def scores(self, query: Matrix, ids: Ids, *, fine: bool) -> Matrix:
@@ -251,7 +200,7 @@ class InMemoryIndex:
     def _add_new(self, store: Store) -> None:
         last = store.vectors.last_id()
         ids, vectors = store.nearest.leading_since(self.space, self._last)
-        self._last = last
+        self._last = max(self._last, last)  # the transaction of the caller may be older than what is here
         if len(ids):
             self._add(store, ids, vectors, 0)
 

@@ -90,6 +90,9 @@ def test_a_photo_and_a_negative_text(query: Query, store: Store) -> None:
     assert "/photos/2019/a.jpg" not in out
     _, out, _ = query("giraffe", "--not", "a zoo", "--rank", "vector", "--min", "weak")
     assert out.splitlines()[0] == "/photos/2019/a.jpg"
+    assert query("giraffe", "--not", " ")[:2] == query("giraffe")[:2]  # a variable that is not set
+    code, out, _ = query("--not", "", "--json")
+    assert (code, len(out.splitlines())) == (0, len(query("--sort", "path", "--json")[1].splitlines()))
     code, out, err = query("--like", "/photos/nowhere.jpg")
     assert (code, out) == (2, "")
     assert "nowhere.jpg" in err

@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from text_spaces import text_space
 
 from imgret.photo import Facts, ModelIdentity
 from imgret.search import copy_folding, rank, scoring
 from imgret.search.parse import ParsedQuery
 from imgret.search.warm_index import WarmIndex
-from imgret.store.clauses import Clause, Has, Taken
-from imgret.store.factory import open_store
-from imgret.store.in_memory import InMemoryIndex
+from imgret.store.clauses import Clause, Taken
 from imgret.store.interface import Store
-from imgret.store.sqlite import filters, vectors, words
+from imgret.store.sqlite import vectors, words
 
 MODEL = ModelIdentity("given", "1")
 Units = Callable[..., Any]
@@ -143,42 +140,3 @@ def _slowly(
         ):
             return place
     return None
-
-
-def test_a_mask_made_while_something_came_is_not_kept(
-    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = units(20)
-    contents = bulk(rows, MODEL)
-    memory = InMemoryIndex(store, text_space(store))
-    clause = (Clause(Has("note")),)
-    real = filters.Filters.matching
-
-    def matching(group: Any, clauses: Any) -> Any:
-        passing = real(group, clauses)
-        with open_store(store.path) as other:  # another thread writes and searches just now
-            other.db.execute(
-                "INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[4],)
-            )
-            memory.refresh(store)
-        return passing
-
-    monkeypatch.setattr(filters.Filters, "matching", matching)
-    assert not memory.passes(memory.mask(store, clause), np.array(contents)).any()
-    monkeypatch.setattr(filters.Filters, "matching", real)
-    memory.refresh(store)
-    assert memory.passes(memory.mask(store, clause), np.array(contents)).tolist().count(True) == 1
-
-
-def test_a_mask_is_renewed_after_a_write_of_its_own_connection(
-    store: Store, units: Units, bulk: Bulk
-) -> None:
-    contents = bulk(units(5), MODEL)
-    memory = InMemoryIndex(store, text_space(store))
-    clause = (Clause(Has("note")),)
-    assert memory.refresh(store)
-    assert not memory.mask(store, clause).positions.any()
-    with store.writing() as db:
-        db.execute("INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[2],))
-    assert memory.refresh(store)
-    assert memory.mask(store, clause).positions.any()

@@ -19,6 +19,7 @@ from imgret.search.scoring import SpaceQuery
 from imgret.search.shortlist import shortlist
 from imgret.search.warm_index import WarmIndex
 from imgret.store.factory import open_store
+from imgret.store.filter_masks import mask_of
 from imgret.store.interface import Store
 from imgret.store.records import IMAGE, TEXT, SpaceTraits
 from imgret.store.sqlite import nearest
@@ -124,14 +125,10 @@ def test_only_what_passes_the_filters_is_a_candidate(library: Store) -> None:
     ]
     assert len(queries) == 2
     passing = np.arange(3, PHOTOS, 5)
-    masks = {}
-    for number, memory in warm.memories.items():
-        masks[number] = np.isin(memory._ids[: memory._size], passing)
-    found = shortlist(warm, queries, 40, masks)
+    found = shortlist(warm, queries, 40, mask_of(passing))
     assert len(found) == len(set(found.tolist())) == 40
     assert np.isin(found, passing).all()
-    nothing = {number: np.zeros_like(mask) for number, mask in masks.items()}
-    assert len(shortlist(warm, queries, 40, nothing)) == 0
+    assert len(shortlist(warm, queries, 40, mask_of(passing[:0]))) == 0
     assert len(shortlist(warm, queries, PHOTOS * 2)) == PHOTOS
 
 

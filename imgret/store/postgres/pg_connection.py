@@ -67,8 +67,9 @@ class Connection(Session):
             if self.in_transaction:
                 yield self.db
                 return
-            self._kept.begin(self._first(pg_kept_rows.BEGIN))
+            begun = self._first(pg_kept_rows.BEGIN)
             try:
+                self._kept.begin(begun)
                 yield self.db
             finally:
                 self._kept.end()

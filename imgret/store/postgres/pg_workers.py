@@ -32,7 +32,13 @@ class Workers:
         connection.at_commit(lambda: None, self._forget)
 
     def own(self) -> int:
-        """Return the id of this worker, and renew its lease."""
+        """Return the id of this worker, and renew its lease.
+
+        The lease is renewed later where the transaction has its turn: another one of this worker may have locked the row,
+        and wait for that turn.
+        """
+        if self._id is not None and self._connection.has_turn:
+            return self._id
         if self._id is None or time.monotonic() > self._renewed + RENEWED:
             with self._connection.outside() as db:  # nobody else writes this row
                 self._id = int(
@@ -54,11 +60,8 @@ class Workers:
         return self._id
 
     def renew(self) -> None:
-        """Renew the lease of this worker, if it has claimed anything.
-
-        Later, if its transaction has its turn: another one of this worker may have locked the row, and wait for that turn.
-        """
-        if self._id is not None and not self._connection.has_turn:
+        """Renew the lease of this worker, if it has claimed anything."""
+        if self._id is not None:
             self.own()
 
     def report(self, state: str, devices: str, rate: float) -> None:

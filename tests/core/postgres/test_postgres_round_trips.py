@@ -19,8 +19,8 @@ from imgret.search.warm_index import WarmIndexLoader
 from imgret.store.factory import open_store
 
 # Of a search by words and in two spaces, when nobody has committed since the last one.
-SEARCH = 22
-AFTER_COMMIT = 34
+SEARCH = 24
+AFTER_COMMIT = 36
 
 
 class Encoder:
