@@ -40,12 +40,14 @@ class Contents(ContentQueries):
     def copies(
         self, *, content: int | None = None, hash_: bytes | None = None, pixels: bytes | None = None
     ) -> list[int]:
-        where = (
-            "(hash = %(hash)s OR pixels = %(pixels)s"
-            " OR pixels IN (SELECT pixels FROM content WHERE id = %(content)s::bigint OR hash = %(hash)s))"
+        # Not joined by OR, for which all contents would be read.
+        alike = (
+            "SELECT id FROM content WHERE hash = %(hash)s UNION SELECT id FROM content WHERE pixels = %(pixels)s"
+            " UNION SELECT copy.id FROM content AS one JOIN content AS copy ON copy.pixels = one.pixels"
+            " WHERE one.id = %(content)s::bigint OR one.hash = %(hash)s"
         )
         rows = self._connection.rows(
-            f"SELECT id FROM content WHERE {where} AND id IS DISTINCT FROM %(content)s::bigint"
+            f"SELECT id FROM content WHERE id IN ({alike}) AND id IS DISTINCT FROM %(content)s::bigint"
             f" AND {HAS_PHOTO.format('content.id')}"
             " ORDER BY coalesce(hash = %(hash)s, false) DESC, id",
             {"hash": hash_, "pixels": pixels, "content": content},
