@@ -46,3 +46,37 @@ def test_expected_contents_are_read_once_in_steps() -> None:
     ahead.forget()
     ahead.rows("SELECT", 1)
     assert reads.sizes == [2, 2, 1, 2]
+
+
+@given(st.lists(st.tuples(CONTENTS, st.lists(st.sampled_from("ABC"), max_size=5)), max_size=5))
+def test_what_followed_before_is_read_in_the_same_round_trip(
+    rounds: list[tuple[list[int], list[str]]],
+) -> None:
+    def read(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return [(content, f"{sql}{content}") for content in values[0]]
+
+    ahead = ReadAhead(read, 3, lambda statements: [read(*each) for each in statements])
+    for expected, statements in rounds:
+        ahead.expect(expected)
+        for content in expected:
+            for sql in statements:
+                assert ahead.rows(sql, content) == [(f"{sql}{content}",)]
+    ahead.expect(())
+
+
+def test_one_round_trip_reads_what_took_several_before() -> None:
+    trips: list[list[str]] = []
+
+    def read_all(statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[tuple[Any, ...]]]:
+        trips.append([sql for sql, _ in statements])
+        return [[(content, sql) for content in values[0]] for sql, values in statements]
+
+    def read(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return read_all([(sql, values)])[0]
+
+    ahead = ReadAhead(read, 10, read_all)
+    for statements in ("ABC", "ABC", "AB", "AB"):
+        ahead.expect([1, 2])
+        for sql in statements:
+            assert ahead.rows(sql, 2) == [(sql,)]
+    assert trips == [["A"], ["B"], ["C"], ["A", "B", "C"], ["A", "B", "C"], ["A", "B"]]

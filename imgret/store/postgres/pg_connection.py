@@ -22,7 +22,7 @@ from imgret.store.postgres.pg_dialect import DIALECT
 from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.postgres.pg_kept_rows import KeptRows, Rows
 from imgret.store.postgres.pg_session import Session
-from imgret.store.read_ahead import ReadAhead
+from imgret.store.read_ahead import ReadAhead, Statement
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Connection(Session):
         self._beside = False  # this transaction runs beside others
         self._locked: frozenset[int] = frozenset()  # the contents that it was given
         self._ordered = False  # it has waited for its turn
-        self._ahead = ReadAhead(self.fixed_rows, TOGETHER)
+        self._ahead = ReadAhead(self.fixed_rows, TOGETHER, self._rows_of_all)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         super().__init__(place, create=create)
 
@@ -230,6 +230,12 @@ class Connection(Session):
         """Return the first number of the first row; 0 if there is none."""
         row = self.row(sql, values)
         return int(row[0] or 0) if row else 0
+
+    def _rows_of_all(self, statements: Sequence[Statement]) -> list[Rows]:
+        """Return the rows of several queries, in one round trip; see `fixed_rows`."""
+        with self._one_round_trip():
+            cursors = [self.db.query(sql, values) for sql, values in statements]
+        return [cursor.fetchall() for cursor in cursors]
 
     def setting(self, key: str) -> str | None:
         """Return the value of a setting stored in the library; None if it is not set."""

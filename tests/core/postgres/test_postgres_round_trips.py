@@ -19,8 +19,8 @@ from imgret.search.warm_index import WarmIndexLoader
 from imgret.store.factory import open_store
 
 # Of a search by words and in two spaces, when nobody has committed since the last one.
-SEARCH = 24
-AFTER_COMMIT = 36
+SEARCH = 18
+AFTER_COMMIT = 30
 
 
 class Encoder:
