@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from imgret import stage_results
+from imgret import column_filling
 from imgret.config import Settings
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
@@ -44,25 +44,29 @@ def prepare(
     `identities` maps each stage that can run now to its model; the other stages keep waiting, those in `broken` for the
     reason that is given: their weights are there and cannot be loaded. Results of stages that
     are no longer installed are deleted; results of broken stages are kept. Fast if nothing changed.
+
+    All of it is done in short transactions, and that it is done is saved last: what was interrupted is done again.
     """
     wanted = settings.stages()
     columns = _columns(store)
     made = [f"{stage}={identities.get(stage, 'waits')}" for stage in sorted(wanted)]
     current = ";".join([*made, *map(str, columns), *map(": ".join, sorted(broken.items()))])
     if store.setting("models") == current:
+        column_filling.run(store)  # what another host may have left
         return 0
     stages, elsewhere = registry.installed(), store.workers.stages_elsewhere()
     for stage in store.stages() - elsewhere:
         if stage not in stages and stage not in stages.problems and stage != DECODE:
             store.forget_stage(stage)
     before = {column.name for column in store.text_columns.all()}
+    empty = {column.stage for column in columns if column.name not in before and column.stage is not None}
+    if empty := empty & store.stages():
+        column_filling.begin(store, empty)
+    store.text_columns.set(columns)
+    column_filling.run(store)
+    off = set(stages.names) - wanted
+    queued = store.work.queue_outdated({s: i for s, i in identities.items() if s in wanted}, off)
     with store.writing():
-        if store.text_columns.set(columns) and any(
-            column.name not in before and column.stage in store.stages() for column in columns
-        ):
-            store.results.rebuild_words(stage_results.texts)
-        off = set(stages.names) - wanted
-        queued = store.work.queue_outdated({s: i for s, i in identities.items() if s in wanted}, off)
         store.remember("models", current)
         store.remember("broken", json.dumps(dict(broken)))
         store.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))

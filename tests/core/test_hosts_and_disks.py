@@ -146,6 +146,40 @@ def test_hosts_may_have_other_folders_at_one_path(host: Host) -> None:
     assert one.photos.find(b"/home/anna/Pictures/b.jpg") is None
 
 
+def test_a_folder_that_is_separate_already_stays_the_same_root(host: Host) -> None:
+    one, other = host("one"), host("other")
+    one.roots.add(b"/photos", filesystem="ext4:1 /photos")
+    own = other.roots.add(b"/photos", separate=True, filesystem="ext4:2 /photos")
+    one.roots.mark_offline(own.id, "it is not here")  # as when a host looks at what it does not have
+    again = other.roots.add(b"/photos", separate=True, filesystem="ext4:2 /photos")
+    assert again.id == own.id
+    assert len(other.roots.all()) == 2
+
+
+def test_each_folder_that_a_host_has_no_more_gets_a_name_of_its_own(host: Host) -> None:
+    hosts = [host(name) for name in ("one", "two", "three")]
+    mine = hosts[0]
+    known = []
+    for number in range(3):  # others share the folder that was separate, so the next one is
+        known.append(mine.roots.add(b"/photos", separate=True, filesystem=f"ext4:{number} /photos").id)
+        hosts[1].roots.move(known[-1], b"/elsewhere/%d" % number)
+    shown = {each.id: each for each in mine.roots.all()}
+    assert len(set(known)) == 3
+    names = [shown[root].path for root in known]
+    assert names[2] == b"/photos"
+    assert len(set(names)) == 3
+    for name in names[:2]:
+        assert name.startswith(b"//")
+        assert name.endswith(b"/photos")
+    # Whoever looks at them in turn keeps them apart, too.
+    hosts[2].roots.add(b"/photos", separate=True)
+    for root in known:
+        hosts[2].roots.mark_offline(root, "it is not here")
+    seen = [each.path for each in hosts[2].roots.all()]
+    assert len(set(seen)) == 4
+    assert all(path.count(b"//") == (path != b"/photos") for path in seen)
+
+
 def test_a_root_is_where_the_user_put_it(host: Host) -> None:
     one, other = host("one"), host("other")
     root = one.roots.add(b"/srv/photos", filesystem="ext4:1 /srv/photos")

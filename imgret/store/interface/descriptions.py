@@ -100,8 +100,14 @@ class Results(Protocol):
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         """Rebuild the words index and its documents from the results, the notes and the names.
 
-        `texts` has the words of a result: (stage, its payload as JSON) -> column -> text.
+        `texts` has the words of a result: (stage, its payload as JSON) -> column -> text. In short transactions.
         """
+        ...
+
+    def fill_columns(
+        self, texts: Callable[[str, str], Mapping[str, str]], stages: Collection[str], after: int
+    ) -> int | None:
+        """Fill the columns of these stages in the next documents behind a content. -> the last content; None at the end."""
         ...
 
     def names(self, content: int) -> str:

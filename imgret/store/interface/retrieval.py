@@ -195,8 +195,8 @@ class TextColumns(Protocol):
         """Have exactly these columns of stages. -> whether columns came or went. Cheap when nothing changed.
 
         A column that comes is empty; the words in one that goes are lost. A column that from now on has `substrings`
-        keeps its words, and parts of them are found at once. Raises ValueError for a name
-        that no column can have.
+        keeps its words, and parts of them are found at once. An engine may do it in short transactions, the last of
+        which changes the columns. Raises ValueError for a name that no column can have.
         """
         ...
 

@@ -131,6 +131,10 @@ class Store(Protocol):
         """
         ...
 
+    def give_way(self) -> None:
+        """Let other processes write, between the short transactions of work that takes long."""
+        ...
+
     def expect(self, contents: Collection[int]) -> None:
         """These contents are read next, one by one, within the same transaction: they can be read together.
 

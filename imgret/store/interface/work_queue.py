@@ -32,7 +32,7 @@ class Work(Protocol):
     def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
         """Queue what is missing or was made by another model than `identities` has; unqueue the stages `off`.
 
-        Return how many results will be replaced. The old ones stay in use until then.
+        Return how many results will be replaced. The old ones stay in use until then. In short transactions.
         """
         ...
 

@@ -109,7 +109,8 @@ def checked(place: str) -> dict[str, Any]:
             "the address of the index contains a password, which other users could see in lists of processes",
             "Write the password to ~/.pgpass (mode 0600), and remove it from the address.",
         )
-    return _DEFAULTS | {"options": f"-c search_path={SCHEMA},public"} | given
+    # Of two values of a setting the server takes the last one, however it is written.
+    return _DEFAULTS | given | {"options": f"-c search_path={SCHEMA},public {given.get('options') or ''}"}
 
 
 def connect(place: str) -> Database:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgret.store.postgres import pg_address, pg_migrate
+from imgret.store.postgres import pg_address, pg_migrate, pg_schema
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_errors import translated_errors
 
@@ -34,19 +34,19 @@ def _extensions(db: Database) -> list[str]:
 
 def _rights(db: Database) -> list[str]:
     """The grants that the user lacks: to make the library if there is none, else to write to it."""
+    schema = pg_schema.wanted(db)
     row: Any = db.execute(
-        "SELECT quote_ident(current_user), quote_ident(current_database()), wanted, to_regnamespace(quote_ident(wanted)) IS NOT NULL,"
-        " has_database_privilege(current_database(), 'CREATE') FROM"
-        " (SELECT trim(trim(split_part(current_setting('search_path'), ',', 1)), '\"') AS wanted) AS path"
+        "SELECT quote_ident(current_user), quote_ident(current_database()), quote_ident(%s),"
+        " to_regnamespace(quote_ident(%s)) IS NOT NULL, has_database_privilege(current_database(), 'CREATE')",
+        (schema, schema),
     ).fetchone()
-    user, database, schema, there, may_create = row
+    user, database, quoted, there, may_create = row
     if not there:
         return (
             []
             if may_create
             else [f"the user may not make a schema: GRANT CREATE ON DATABASE {database} TO {user};"]
         )
-    quoted = db.execute("SELECT quote_ident(%s)", (schema,)).get
     rights: Any = db.execute(
         "SELECT has_schema_privilege(%s, 'USAGE'), has_schema_privilege(%s, 'CREATE'),"
         " coalesce(bool_and(has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE')), true) FROM pg_class"

@@ -108,17 +108,40 @@ class Documents:
                 self._count(int4s(gone), -1)
                 self._totals["documents"] -= 1
 
-    def empty_texts(self) -> dict[str, str]:
-        """The columns of stages, each without any words."""
-        return {column.name: "" for column in self._text_columns.all() if column.stage is not None}
+    def stages(self) -> set[str]:
+        """The stages that have columns."""
+        return {column.stage for column in self._text_columns.all() if column.stage is not None}
+
+    def empty_texts(self, stages: Collection[str]) -> dict[str, str]:
+        """The columns of these stages, each without any words."""
+        return {column.name: "" for column in self._text_columns.all() if column.stage in stages}
+
+    def next(self, after: int, count: int) -> list[int]:
+        """The next contents behind one that have documents."""
+        rows = self._connection.rows(
+            "SELECT content FROM document WHERE content > %s ORDER BY content LIMIT %s", (after, count)
+        )
+        return [content for (content,) in rows]
 
     def drop_columns(self, numbers: Collection[int]) -> None:
-        """Forget the words in these columns, of all contents."""
-        with self._connection.writing() as db:
+        """Forget the words in these columns, of all contents. Outside a transaction in short ones."""
+        markers = [-number for number in numbers]
+        without: dict[int, list[int]] = {number: [] for number in numbers}
+        after: int | None = None if self._connection.in_transaction else 0
+        while after is not None:
+            with self._connection.writing() as db:
+                contents = self.next(after, AT_ONCE)
+                rows = db.execute(  # the index of tokens would be read as a whole in each step
+                    "SELECT content, tokens && %s::int[] FROM document WHERE content = ANY (%s::bigint[])",
+                    (markers, contents),
+                ).fetchall()
+                self._put({content: without for content, has in rows if has})
+                self._substrings.drop(contents, numbers)
+                after = contents[-1] if contents else None
+        with self._connection.writing() as db:  # those of others that have saved some meanwhile
             self._write()
-            markers = [-number for number in numbers]
-            rows = db.execute("SELECT content FROM document WHERE tokens && %s::int[]", (markers,)).fetchall()
-            self._put({content: {number: [] for number in numbers} for (content,) in rows})
+            sql = "SELECT content FROM document WHERE tokens && %s::int[]"
+            self._put({content: without for (content,) in db.execute(sql, (markers,)).fetchall()})
 
     def flush(self) -> None:
         """Write the documents and the counts that have changed in this transaction."""

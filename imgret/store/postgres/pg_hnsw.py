@@ -10,7 +10,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from imgret.store.postgres import pg_migrate
+from imgret.store.postgres import pg_migrate, pg_schema
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_spaces import hnsw_name, new_hnsw_name
@@ -23,7 +23,8 @@ _LAST = re.compile(r"id <= '?(\d+)")  # in the condition as the server writes it
 def last(db: Database, space: Space) -> int | None:
     """Return the id of the last vector that the index may have; None if there is no complete index."""
     condition = db.execute(
-        "SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid",
+        "SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid ="
+        " to_regclass(concat(quote_ident(current_schema()), '.', %s::text)) AND indisvalid",
         (hnsw_name(space),),
     ).get
     found = _LAST.search(condition or "")
@@ -53,14 +54,15 @@ def make(connection: Connection, space: Space) -> bool:
     with _changing_indexes(connection) as (db, concurrently):
         if db is None:
             return False
-        db.execute(f"DROP INDEX{concurrently} IF EXISTS {new}")  # of a process that was killed
+        ours = [pg_schema.qualified(db, each) for each in (name, new)]
+        db.execute(f"DROP INDEX{concurrently} IF EXISTS {ours[1]}")  # of a process that was killed
         end = db.execute("SELECT max(id) FROM vector").get or 0
         db.execute(
             f"CREATE INDEX{concurrently} {new} ON vector USING hnsw"
             f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops) WHERE {leading(space)} AND id <= {int(end)}"
         )
-        db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
-        db.execute(f"ALTER INDEX {new} RENAME TO {name}")
+        db.execute(f"DROP INDEX{concurrently} IF EXISTS {ours[0]}")
+        db.execute(f"ALTER INDEX {ours[1]} RENAME TO {name}")
         return True
 
 
@@ -68,7 +70,7 @@ def remove_unfinished(connection: Connection, space: Space) -> None:
     """Drop the index that a process which was killed has left, unless another connection makes one."""
     with _changing_indexes(connection) as (db, concurrently):
         if db is not None:
-            db.execute(f"DROP INDEX{concurrently} IF EXISTS {new_hnsw_name(space)}")
+            db.execute(f"DROP INDEX{concurrently} IF EXISTS {pg_schema.qualified(db, new_hnsw_name(space))}")
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 
 from imgret.errors import ImgretError, IndexMissing, IndexProblem, IndexTooNew, ReadOnly
+from imgret.store.postgres import pg_schema
 from imgret.store.postgres.pg_address import Database, load_vectors
 from imgret.store.postgres.pg_errors import sentence
 
@@ -53,6 +54,9 @@ def prepare(db: Database, place: str, *, create: bool) -> ImgretError | None:
             "Update the server.",
         )
     current = version(db)
+    unseen = pg_schema.refusal(db, place) if current is None else None
+    if unseen is not None:
+        raise unseen
     if current is None and not create:
         raise IndexMissing(f"there is no index at {place}")
     if current is not None and current > newest():
@@ -81,20 +85,18 @@ def other_version(place: str, found: int | None) -> ImgretError:
 
 def unmade(db: Database) -> None:
     """Drop what the migrations have made: the tables and functions, nothing else of the schema."""
-    made = re.findall(
-        r"^CREATE (?:OR REPLACE )?(TABLE|FUNCTION) (\w+)", "\n".join(step.sql for step in migrations()), re.M
-    )
+    text = "\n".join(step.sql for step in migrations())
+    made = dict.fromkeys(re.findall(r"^CREATE (?:OR REPLACE )?(TABLE|FUNCTION) (\w+)", text, re.M))
+    if version(db) is None:
+        return
     with db.transaction():
-        for kind, name in reversed(made):
-            db.execute(f"DROP {kind} IF EXISTS {name} CASCADE".encode())
+        for kind, name in reversed(made):  # in another schema of the search path there may be another library
+            db.execute(f"DROP {kind} IF EXISTS {pg_schema.qualified(db, name)} CASCADE".encode())
 
 
 def version(db: Database) -> int | None:
     """Return the schema version of the library; None if there is none."""
-    found: Any = db.execute(
-        "SELECT current_schema(), to_regclass(current_schema() || '.setting') IS NOT NULL"
-    ).fetchone()
-    if not found[1]:
+    if not pg_schema.has_library(db):
         return None
     row: Any = db.execute("SELECT value FROM setting WHERE key = 'schema version'").fetchone()
     return int(row[0]) if row else 0
@@ -114,8 +116,9 @@ def _migrate(db: Database, place: str) -> None:
         # Each statement sees what others have migrated while this transaction waited.
         db.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         db.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(%s))", (LOCK, "migration"))
-        _make_schema(db)
+        pg_schema.make(db)
         _make_extensions(db, place)
+        pg_schema.check_path(db, place)
         db.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(current_schema()))", (LOCK,))  # of writers
         current = version(db)
         for step in migrations():
@@ -125,14 +128,6 @@ def _migrate(db: Database, place: str) -> None:
                     "INSERT INTO setting VALUES ('schema version', %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                     (str(step.version),),
                 )
-
-
-def _make_schema(db: Database) -> None:
-    """Create the first schema of the search path, if it does not exist."""
-    row: Any = db.execute("SELECT current_setting('search_path')").fetchone()
-    wanted = row[0].split(",")[0].strip().strip('"')
-    if db.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (wanted,)).fetchone() is None:
-        db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(wanted)))
 
 
 def _make_extensions(db: Database, place: str) -> None:

@@ -192,19 +192,37 @@ class Results:
         self._documents.refresh(content)
 
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
-        with self._connection.writing() as db:
-            empty = self._documents.empty_texts()
-            every = [content for (content,) in db.execute("SELECT content FROM document ORDER BY content")]
-            for start in range(0, len(every), AT_ONCE):
-                found = {content: dict(empty) for content in every[start : start + AT_ONCE]}
-                for content, stage, payload in db.execute(
-                    "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])",
-                    (list(found),),
-                ):
-                    found[content].update(texts(stage, payload))
-                for content, words in found.items():
-                    self._documents.update(content, words)
+        after: int | None = 0
+        while after is not None:
+            with self._connection.writing():
+                contents = self._documents.next(after, AT_ONCE)
+                self._fill(texts, contents, self._documents.stages())
+                for content in contents:
                     self._documents.refresh(content)
+                after = contents[-1] if contents else None
+
+    def fill_columns(
+        self, texts: Callable[[str, str], Mapping[str, str]], stages: Collection[str], after: int
+    ) -> int | None:
+        with self._connection.writing():
+            contents = self._documents.next(after, AT_ONCE)
+            self._fill(texts, contents, stages)
+            return contents[-1] if contents else None
+
+    def _fill(
+        self, texts: Callable[[str, str], Mapping[str, str]], contents: list[int], stages: Collection[str]
+    ) -> None:
+        empty = self._documents.empty_texts(stages)
+        found = {content: dict(empty) for content in contents}
+        with self._connection.writing() as db:
+            for content, stage, payload in db.execute(
+                "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])"
+                " AND stage = ANY (%s::text[])",
+                (contents, list(stages)),
+            ):
+                found[content].update(texts(stage, payload))
+            for content, words in found.items():
+                self._documents.update(content, words)
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""

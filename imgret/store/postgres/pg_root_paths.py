@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 from imgret.errors import IndexProblem
@@ -11,6 +13,7 @@ from imgret.store.postgres.pg_address import Database
 
 # The folder of a row in the root that takes in its root: two values, both the path of that root in the new one.
 _MOVED = "CASE WHEN folder = ''::bytea THEN %s ELSE %s || '/'::bytea || folder END"
+ELSEWHERE = b"//"  # before the host in the name of a root that this worker does not have
 REPLACING = "ON CONFLICT (root, worker, sha256(folder)) DO UPDATE SET filesystem = excluded.filesystem, reason = excluded.reason"
 
 
@@ -39,8 +42,9 @@ def separate(db: Database, path: bytes, filesystem: str | None = None) -> int:
     """Return the root of this host alone at `path`, whatever other hosts have there; a new one if there is none."""
     own: Any = db.execute(
         "SELECT id FROM root_here WHERE here AND sha256(path) = sha256(%s)"
-        " AND NOT EXISTS (SELECT 1 FROM root_seen WHERE root = id AND worker <> this_worker())",
-        (path,),
+        " AND NOT EXISTS (SELECT 1 FROM root_seen WHERE root = id AND worker <> this_worker()"
+        "  AND substring(root_seen.path FOR 2) <> %s)",
+        (path, ELSEWHERE),
     ).get
     if own is not None:
         db.execute("UPDATE root SET removed = false WHERE id = %s AND removed", (own,))
@@ -75,12 +79,29 @@ def placed(db: Database, root: int, path: bytes) -> None:
 
 def _vacate(db: Database, path: bytes, root: int | None = None) -> None:
     """Another root that this worker had at `path` is one of its host only from now on."""
-    db.execute(
-        "UPDATE root_seen SET online = false, reason = 'it is on another host', watched = false, path ="
-        " '//'::bytea || convert_to(coalesce((SELECT host FROM root WHERE id = root), '?'), 'UTF8') || path"
-        " WHERE worker = this_worker() AND sha256(path) = sha256(%s) AND root IS DISTINCT FROM %s",
+    other: Any = db.execute(
+        "SELECT root, coalesce(host, '?') FROM root_seen JOIN root ON id = root WHERE worker = this_worker()"
+        " AND sha256(root_seen.path) = sha256(%s) AND root IS DISTINCT FROM %s",
         (path, root),
-    )
+    ).fetchone()
+    if other is not None:
+        taken = {found for (found,) in db.execute("SELECT path FROM root_here WHERE id <> %s", (other[0],))}
+        taken.add(path)
+        names = _names(other[1].encode(), path)
+        db.execute(
+            "UPDATE root_seen SET online = false, reason = 'it is on another host', watched = false, path = %s"
+            " WHERE worker = this_worker() AND root = %s",
+            (next(name for name in names if name not in taken), other[0]),
+        )
+
+
+def _names(host: bytes, path: bytes) -> Iterator[bytes]:
+    """Yield what a root at `path` of another host may be called here: a host may have had several folders there."""
+    if path.startswith(ELSEWHERE):  # it had such a name already
+        path = b"/" + path.removeprefix(ELSEWHERE).partition(b"/")[2]
+    yield ELSEWHERE + host + path
+    for number in itertools.count(2):
+        yield ELSEWHERE + host + b" (%d)" % number + path
 
 
 def merged(db: Database, outer: int, inner: int, inside: bytes) -> None:

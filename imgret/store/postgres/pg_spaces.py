@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imgret.photo import ModelIdentity
+from imgret.store.postgres import pg_schema
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.records import Space
 from imgret.store.shared import space_rows
@@ -32,7 +33,8 @@ class Spaces(SpaceRows):
         """Drop a space that has no vectors any more, and its index."""
         with self._connection.writing() as db:
             self._changing()
-            db.execute(f"DROP INDEX IF EXISTS {hnsw_name(space)}, {new_hnsw_name(space)}")
+            for name in (hnsw_name(space), new_hnsw_name(space)):
+                db.execute(f"DROP INDEX IF EXISTS {pg_schema.qualified(db, name)}")
             db.execute("DELETE FROM space WHERE id = %s", (space.id,))
 
     def _changing(self) -> None:

@@ -60,6 +60,14 @@ class Substrings:
                 values,
             )
 
+    def drop(self, contents: Collection[int], numbers: Collection[int]) -> None:
+        """Forget the letters of these columns."""
+        with self._connection.writing() as db:
+            db.execute(
+                "DELETE FROM letters WHERE content = ANY (%s::bigint[]) AND position = ANY (%s::bigint[])",
+                (list(contents), list(numbers)),
+            )
+
     def remove(self, content: int) -> None:
         """Forget the letters of a content."""
         with self._connection.writing() as db:

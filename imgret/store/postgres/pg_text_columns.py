@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from imgret.store.column_changes import column_changes
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.records import TextColumn
+from imgret.store.shared.content_steps import content_steps
 
 
 class TextColumns:
@@ -41,10 +42,13 @@ class TextColumns:
         if changes is None:
             return False
         gone, new = changes
+        numbers = self.numbers()
+        if gone:
+            self.drop_words([numbers[name] for name in gone])
+        self._take_over_substrings({numbers[each.name]: each for each in wanted if each.name in numbers})
         with self._connection.writing() as db:
             self._read_in = None
             if gone:
-                numbers = self.numbers()
                 self.drop_words([numbers[name] for name in gone])
                 db.execute("DELETE FROM text_column WHERE name = ANY (%s)", (gone,))
             for column in wanted:
@@ -60,3 +64,21 @@ class TextColumns:
             )
             self._read_in = None
         return bool(gone or new)
+
+    def _take_over_substrings(self, wanted: Mapping[int, TextColumn]) -> None:
+        """Let the rows of `letters` have the setting that their columns get, in short transactions."""
+        there = self.numbered()
+        changed = {
+            number: column.substrings
+            for number, column in wanted.items()
+            if column.substrings != there[number].substrings
+        }
+        if changed:
+            for step in content_steps(self._connection):
+                with self._connection.writing() as db:
+                    for number, substrings in changed.items():
+                        db.execute(
+                            "UPDATE letters SET substrings = %s WHERE content > %s AND content <= %s AND position = %s"
+                            " AND substrings <> %s",
+                            (substrings, *step, number, substrings),
+                        )

@@ -7,12 +7,10 @@ have claimed. Claims lock what they claim and skip what others have locked, so t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
-from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
-from imgret.store.conditions import HAS_PHOTO
 from imgret.store.policy import BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.postgres import pg_claims as claims
 from imgret.store.postgres.pg_connection import Connection
@@ -27,6 +25,7 @@ class Work(WorkQueries):
     """Implements `imgret.store.interface.work_queue.Work`."""
 
     _connection: Connection
+    date = DATE
 
     def __init__(
         self, connection: Connection, summary: Summary, workers: Workers, pending: PendingWork
@@ -37,23 +36,6 @@ class Work(WorkQueries):
 
     def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
         self._pending.queue(content, stages, request)
-
-    def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
-        queued = 0
-        with self._connection.writing() as db:
-            for stage, identity in identities.items():
-                queued += db.execute(
-                    "INSERT INTO work (content, stage, date)"
-                    f" SELECT content.id, %s, {DATE.format('content.id')} FROM content"
-                    " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = %s"
-                    " LEFT JOIN model ON model.id = r.model"
-                    f" WHERE {HAS_PHOTO.format('content.id')}"
-                    " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (%s, %s, %s))"
-                    " ON CONFLICT DO NOTHING",
-                    (stage, stage, identity.name, identity.revision, identity.settings),
-                ).rowcount
-            db.execute("DELETE FROM work WHERE stage = ANY (%s::text[])", (list(off),))
-        return queued
 
     def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
         stages = {DECODE, *registry.installed().names}.difference(waiting)

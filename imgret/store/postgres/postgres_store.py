@@ -97,7 +97,7 @@ class PostgresStore(Connection):
         """Return the indexes that are not valid. PostgreSQL checks references itself."""
         rows = self.rows(
             "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
-            " WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace ORDER BY 1"
+            " WHERE NOT indisvalid AND relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1"
         )
         return [f"the index {name} is not complete" for (name,) in rows]
 

@@ -87,6 +87,10 @@ class Connection(Rows, Protocol):
         """Run a write transaction."""
         ...
 
+    def give_way(self) -> None:
+        """Let other processes write, between two transactions."""
+        ...
+
 
 class RowQueries:
     """Queries that the engines share, with `?` for each value."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imgret.store.interface.retrieval import TextColumns
+from imgret.store.shared.content_steps import content_steps
 from imgret.store.shared.dialect import Connection, Queries
 
 
@@ -22,9 +23,14 @@ class StageRows(Queries):
         return {str(stage) for (stage,) in rows}
 
     def forget(self, stage: str) -> None:
-        """Drop the work of a stage and its columns of words. Its results and vectors are gone already."""
+        """Drop the work of a stage and its columns of words, in short transactions. Its results and vectors are gone already."""
+        self._text_columns.set(
+            [column for column in self._text_columns.all() if column.stage not in (None, stage)]
+        )
+        drop = self._sql("DELETE FROM work WHERE content > ? AND content <= ? AND stage = ?")
+        for step in content_steps(self._connection):
+            with self._connection.writing() as db:
+                db.execute(drop, (*step, stage))
         with self._connection.writing() as db:
             db.execute(self._sql("DELETE FROM work WHERE stage = ?"), (stage,))
             db.execute(self._sql("DELETE FROM progress WHERE stage = ?"), (stage,))
-            kept = [column for column in self._text_columns.all() if column.stage not in (None, stage)]
-            self._text_columns.set(kept)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from imgret.photo import ModelIdentity
 from imgret.store.conditions import HAS_PHOTO
 from imgret.store.policy import ARRIVED, MAX_ATTEMPTS
+from imgret.store.shared.content_steps import content_steps
 from imgret.store.shared.dialect import Connection, Queries
 from imgret.store.shared.summary import Summary
 
+# Contents whose result of a stage is missing, or was made by another model.
+OUTDATED = (
+    "content LEFT JOIN stage_result r ON r.content = content.id AND r.stage = ? LEFT JOIN model ON model.id = r.model"
+    f" WHERE content.id > ? AND content.id <= ? AND {HAS_PHOTO.format('content.id')}"
+    " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (?, ?, ?))"
+)
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
 
 class WorkQueries(Queries):
     """Implements a part of `imgret.store.interface.work_queue.Work`."""
+
+    date: str  # the date of the content with the id `{0}`, in the dialect
 
     def __init__(self, connection: Connection, summary: Summary) -> None:
         super().__init__(connection)
@@ -33,6 +43,22 @@ class WorkQueries(Queries):
             with self._connection.writing() as db:
                 db.execute(move, (number, moved, *waiting))
         return number
+
+    def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
+        queued = 0
+        insert = self._sql(
+            f"INSERT INTO work (content, stage, date) SELECT content.id, ?, {self.date.format('content.id')}"
+            f" FROM {OUTDATED} ON CONFLICT DO NOTHING RETURNING 1"
+        )
+        unqueue = self._sql("DELETE FROM work WHERE content > ? AND content <= ? AND stage = ?")
+        for step in content_steps(self._connection):
+            with self._connection.writing() as db:
+                for stage, identity in identities.items():
+                    model = (identity.name, identity.revision, identity.settings)
+                    queued += len(db.execute(insert, (stage, stage, *step, *model)).fetchall())
+                for stage in off:
+                    db.execute(unqueue, (*step, stage))
+        return queued
 
     def last(self) -> int:
         return self._number("SELECT max(content) FROM work")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -34,6 +35,7 @@ __all__ = ["Connection", "translated_errors"]
 T = TypeVar("T")
 
 CHECKPOINT_MS = 1000  # longer than most reads
+GAP, GAP_AFTER = 0.05, 0.25  # seconds in which others may write, and for how long others cannot
 TOGETHER = 25  # contents that are read at once: about as many as a search shows
 
 
@@ -43,6 +45,7 @@ class Connection:
     def __init__(self, path: str, *, create: bool = True) -> None:
         """Open `path` and migrate it if necessary. Raises IndexProblem for a missing file without `create`."""
         self.path = path
+        self._gave_way = time.monotonic()
         self.dialect = DIALECT
         self._ahead = ReadAhead(self._rows_of_all, TOGETHER)
         self._snapshot = False  # a `reading()` is open that nothing was written in
@@ -135,6 +138,12 @@ class Connection:
             finally:
                 if durable:
                     self.db.pragma("synchronous", "NORMAL")
+
+    def give_way(self) -> None:
+        """Wait a moment outside a transaction: who waits for the lock tries again after up to 100 ms, and in no order."""
+        if not self.db.in_transaction and time.monotonic() - self._gave_way > GAP_AFTER:
+            time.sleep(GAP)
+            self._gave_way = time.monotonic()
 
     def changing(self, contents: Collection[int], job: Callable[[], T]) -> T:  # noqa: ARG002 - others wait all the same
         """See `interface.store.Store`."""

@@ -39,9 +39,18 @@ class Documents:
             )
             self._substrings.update(content, names)
 
-    def empty_texts(self) -> dict[str, str]:
-        """The columns of stages, each without any words."""
-        return {column.name: "" for column in self._text_columns.all() if column.stage is not None}
+    def stages(self) -> set[str]:
+        """The stages that have columns."""
+        return {column.stage for column in self._text_columns.all() if column.stage is not None}
+
+    def empty_texts(self, stages: Collection[str]) -> dict[str, str]:
+        """The columns of these stages, each without any words."""
+        return {column.name: "" for column in self._text_columns.all() if column.stage in stages}
+
+    def next(self, after: int, count: int) -> list[int]:
+        """The next contents behind one that have documents."""
+        sql = "SELECT content FROM document WHERE content > ? ORDER BY content LIMIT ?"
+        return [content for (content,) in self._connection.rows(sql, (after, count))]
 
     def copy(self, source: int, target: int, stages: Collection[str]) -> None:
         """Give a content the words that these stages found in another one with the same pixels."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,6 +27,7 @@ from imgret.store.sqlite.work import queued
 
 _SILENT = ", ".join(f"'{kind}'" for kind in SILENT_KINDS)
 AT_ONCE = 500  # contents whose tags are dropped in one transaction
+REBUILT = 2_000  # contents whose words are rebuilt in one transaction: FTS5 is slower with small ones
 DROPPED = 5_000  # results that are dropped in one transaction
 
 
@@ -192,16 +192,36 @@ class Results:
         self._documents.update(content, texts)
 
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
-        with self._connection.writing() as db:
-            self._documents.rebuild()  # first, so that FTS5 and the documents that are replaced agree
-            empty = self._documents.empty_texts()
-            rows: list[Any] = db.execute("SELECT content FROM document").fetchall()
-            for (content,) in rows:
-                found = dict(empty)
-                for stage, payload in self.payloads(content).items():
-                    found.update(texts(stage, payload))
-                self._documents.update(content, found)
-                self.refresh_words(content)
+        self._documents.rebuild()  # first, so that FTS5 and the documents that are replaced agree
+        after: int | None = 0
+        while after is not None:
+            with self._connection.writing():
+                stages = self._documents.stages()
+                contents = self._documents.next(after, REBUILT)
+                for content in contents:
+                    self._fill(texts, content, stages)
+                    self.refresh_words(content)
+                after = contents[-1] if contents else None
+            if len(contents) == REBUILT:
+                self._connection.give_way()
+
+    def fill_columns(
+        self, texts: Callable[[str, str], Mapping[str, str]], stages: Collection[str], after: int
+    ) -> int | None:
+        with self._connection.writing():
+            contents = self._documents.next(after, REBUILT)
+            for content in contents:
+                self._fill(texts, content, stages)
+            return contents[-1] if contents else None
+
+    def _fill(
+        self, texts: Callable[[str, str], Mapping[str, str]], content: int, stages: Collection[str]
+    ) -> None:
+        found = self._documents.empty_texts(stages)
+        for stage, payload in self.payloads(content).items():
+            if stage in stages:
+                found.update(texts(stage, payload))
+        self._documents.update(content, found)
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""
@@ -213,6 +233,7 @@ class Results:
                 for content in tagged[start : start + AT_ONCE]:
                     db.execute("DELETE FROM tag WHERE content = ? AND stage = ?", (content, stage))
                     self._documents.update(content, {LABELS: self._labels(content)})
+            self._connection.give_way()
         dropped = DROPPED
         while dropped == DROPPED:
             with self._connection.writing() as db:
@@ -224,6 +245,8 @@ class Results:
                 dropped = db.changes()
                 if dropped < DROPPED:
                     db.execute("DELETE FROM model WHERE stage = ?", (stage,))
+            if dropped == DROPPED:
+                self._connection.give_way()
 
     def names(self, content: int) -> str:
         rows = self._connection.rows(

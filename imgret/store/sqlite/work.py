@@ -9,15 +9,13 @@ a result and calls `done` in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import apsw
 
-from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
-from imgret.store.conditions import HAS_PHOTO
 from imgret.store.policy import BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.records import Claim, Position
 from imgret.store.shared.work_queries import WorkQueries
@@ -35,27 +33,11 @@ class Work(WorkQueries):
     """Implements `imgret.store.interface.work_queue.Work`."""
 
     _connection: Connection
+    date = _DATE
 
     def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
         with self._connection.writing() as db:
             queued(db, content, stages, request)
-
-    def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
-        queued = 0
-        with self._connection.writing() as db:
-            for stage, identity in identities.items():
-                db.execute(
-                    "INSERT OR IGNORE INTO work (content, stage, date)"
-                    f" SELECT content.id, ?1, {_DATE.format('content.id')} FROM content"
-                    " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = ?1"
-                    " LEFT JOIN model ON model.id = r.model"
-                    f" WHERE {HAS_PHOTO.format('content.id')}"
-                    " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (?2, ?3, ?4))",
-                    (stage, identity.name, identity.revision, identity.settings),
-                )
-                queued += db.changes()
-            db.executemany("DELETE FROM work WHERE stage = ?", [(stage,) for stage in off])
-        return queued
 
     def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
         stages = {DECODE, *registry.installed().names}.difference(waiting)
