@@ -86,9 +86,6 @@ class Connection(Session):
             with self._writing(self._locks.writing(durable=durable)):
                 yield self.db
 
-    def give_way(self) -> None:
-        """Do nothing: the server gives the lock to those who wait in the order of their coming."""
-
     def changing(self, contents: Collection[int], job: Callable[[], T]) -> T:
         """See `interface.store.Store`. Where `job` must be alone, it is called again, in a transaction of `writing()`."""
         if not self.in_transaction:

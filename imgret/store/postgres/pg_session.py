@@ -57,6 +57,9 @@ class Session:
         self._closed = True
         self.db.close()
 
+    def give_way(self) -> None:
+        """Do nothing: the server gives the lock to those who wait in the order of their coming."""
+
     def __enter__(self) -> Self:
         return self
 
