@@ -23,9 +23,3 @@ DURATION = (
     "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
 )
 LONGEST = 31_536_000  # of these durations
-
-# The contents of the ratings that count: the user's own one, else that of the file. A condition on the label may follow.
-RATED = (
-    f"SELECT content FROM tag WHERE kind = 'rating' AND (stage = '{IMPORTED}' OR content NOT IN"
-    f" (SELECT content FROM tag WHERE kind = 'rating' AND stage = '{IMPORTED}'))"
-)
