@@ -81,3 +81,24 @@ def test_photos_with_and_without_what_most_have(store: Store, filter_: Filter) -
 def test_photos_in_which_nothing_is_counted(store: Store, none: Filter) -> None:
     assert store.filters.matching([Clause(none, negated=False)]).tolist() == list(range(1, PLAIN + 1))
     assert len(store.filters.matching([Clause(none, negated=True)])) == PHOTOS - PLAIN
+
+
+@pytest.mark.parametrize(
+    ("waiting", "pending"), [((), PHOTOS - PLAIN), (("ocr",), PHOTOS - PLAIN), (("embed", "ocr"), 0)]
+)
+def test_the_figures_of_a_long_queue(store: Store, waiting: tuple[str, ...], pending: int) -> None:
+    totals = store.summary.totals(waiting)
+    assert (totals.photos, totals.pending, totals.failed) == (PHOTOS, pending, 0)
+    assert len(store.summary.pending_below([b"/p"], waiting)) == pending
+
+
+def test_the_figures_when_most_photos_failed(place: str, store: Store) -> None:
+    with psycopg.connect(place, autocommit=True) as db:
+        db.execute("UPDATE work SET error = 'broken'")
+    try:
+        totals = store.summary.totals()
+        assert (totals.photos, totals.pending, totals.failed) == (PHOTOS, 0, PHOTOS - PLAIN)
+        assert store.summary.pending_below([b"/p"]) == set()
+    finally:
+        with psycopg.connect(place, autocommit=True) as db:
+            db.execute("UPDATE work SET error = NULL")
