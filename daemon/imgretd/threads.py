@@ -64,7 +64,7 @@ class Threads:
             self.in_loop(self.update_state),
             self.reconciler.touch,
         )
-        self.listener = ChangeListener(places.index, self.worker.wake)
+        self.listener = ChangeListener(places.index, self.worker.look)
         self.folders = Folders(self.reconciler)  # its methods are called on the control thread
         self.control = Control("control")
         self.probe = Control("probe")

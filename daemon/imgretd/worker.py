@@ -18,28 +18,26 @@ from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
-from imgret.photo import ModelIdentity
 from imgret.pipeline import devices
-from imgret.pipeline.passes import Costs
 from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
+from imgretd.between_runs import BetweenRuns
 from imgretd.codes_saver import CodesSaver
+from imgretd.foreign_commits import ForeignCommits
+from imgretd.host_report import HostReport
 from imgretd.loaded_models import LoadedModels
 from imgretd.scheduling import GPU_SHORT, lower_thread_priority, reason_to_wait
 from imgretd.stuck_work import StuckWork
 from imgretd.workable_stages import WorkableStages
 
 if TYPE_CHECKING:
-    from imgret.decode.pool import DecodePool
-    from imgret.pipeline.models import Models
     from imgret.pipeline.pipeline import Progress, StageProgress
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 30.0  # how often due retries and reasons to wait are checked
 RETRY_SECONDS = 10.0  # after an error of the index, a device or a limit of the machine
-REPORT_SECONDS = 20.0  # between two reports to other hosts
 NOTES_SECONDS = 2.0  # how often work queued by other processes (a note, a retry) is checked
 
 
@@ -70,6 +68,7 @@ class Worker(threading.Thread):
         self._on_file_changed = on_file_changed
         self._changed = threading.Condition()
         self._awake = True  # there may be work
+        self._foreign = ForeignCommits()
         self._busy = False
         self._paused = False
         self._stopping = False
@@ -77,10 +76,9 @@ class Worker(threading.Thread):
         self._ingest: Ingest | None = None
         self._workable = WorkableStages(places, on_problem)
         self._stuck = StuckWork()
-        self._decoder: DecodePool | None = None
-        self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
+        self._kept = BetweenRuns()
         self._last_worked = self._last_check = time.monotonic()
-        self._reported = "", 0.0  # the state that was reported to other hosts, and since when
+        self._host_report = HostReport()
         self.codes_saver = CodesSaver()
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
@@ -101,6 +99,12 @@ class Worker(threading.Thread):
         """Check for work now."""
         with self._changed:
             self._awake = True
+            self._changed.notify_all()
+
+    def look(self) -> None:
+        """Check for work soon, because another process has committed."""
+        with self._changed:
+            self._foreign.add()
             self._changed.notify_all()
 
     def pause(self, *, paused: bool) -> None:
@@ -141,10 +145,10 @@ class Worker(threading.Thread):
                         log.error("Describing failed", exc_info=error)
                     self._report(as_sentence(error))
                     self._on_change()
-                    self._close_decoder()
+                    self._kept.close_decoder()
                     self._wait(RETRY_SECONDS, retrying=True)
         finally:
-            self._close_decoder()
+            self._kept.close_decoder()
 
     def _work_loop(self, store: Store) -> None:
         version = -1
@@ -154,8 +158,12 @@ class Worker(threading.Thread):
             now_version = store.data_version()
             with self._changed:
                 is_late = time.monotonic() - self._last_check >= CHECK_SECONDS
-                check, version = self._awake or now_version != version or is_late, now_version
+                if now_version != version:
+                    self._foreign.add()
+                check, version = self._has_reason() or is_late, now_version
                 self._busy, self._awake = check, False
+                if check:
+                    self._foreign.see()
             if check:
                 try:
                     self._work(store)
@@ -174,9 +182,13 @@ class Worker(threading.Thread):
         available = self._workable.identities(self._settings)
         prepare(store, self._settings, available, self.broken)
         stages = workable(self._settings, available)
+        began = time.monotonic()
         due = store.work.due(stages, int(time.time()), at_most=1)
         self.waits_for = self._reason_to_wait() if due else None
-        if not due or self._stuck.is_all(store, stages):
+        found = bool(due) and not self._stuck.is_all(store, stages)
+        with self._changed:
+            self._foreign.looked(time.monotonic() - began, found=found)
+        if not found:
             return
         if self.waits_for is not None:
             if self.waits_for == GPU_SHORT:
@@ -184,7 +196,9 @@ class Worker(threading.Thread):
             return
         models = self._workable.models(store, self._settings, self._warm, available)
         self.heartbeat = time.monotonic()
-        ingest = Ingest(store, self._settings, models, costs=self._costs_of(models), arrivals=True)
+        ingest = Ingest(
+            store, self._settings, models, costs=self._kept.costs(models, self._settings), arrivals=True
+        )
         with self._changed:
             if self._stopping or self._paused or self._reloaded is not None:
                 self._awake = True
@@ -195,7 +209,8 @@ class Worker(threading.Thread):
             total = max((waiting.get(stage, 0) for stage in stages), default=0)
             self._on_progress(0, total, 0.0, ())
             described = ingest.run(
-                lambda progress: self._advance(store, ingest, progress, total), self._pool()
+                lambda progress: self._advance(store, ingest, progress, total),
+                self._kept.decoder(self._settings),
             )
             for folder in {os.path.dirname(path) for path in described.changed}:
                 self._on_file_changed(folder)
@@ -217,52 +232,27 @@ class Worker(threading.Thread):
     def _report_to_others(self, store: Store, rate: float = 0.0) -> None:
         """Report to other hosts what this one does."""
         state = "describing" if rate else self.waits_for or "idle"
-        now = time.monotonic()
-        if state != self._reported[0] or now - self._reported[1] >= REPORT_SECONDS:
-            store.workers.report(state, devices.shown(self._settings.device), rate)
-            self._reported = state, now
-
-    def _costs_of(self, models: Models) -> Costs:
-        """Return the costs that runs with the same models have measured."""
-        from imgret.decode.pool import default_workers
-
-        identities = models.identities()
-        known = self._costs
-        if known is None or any(identities.get(stage, each) != each for stage, each in known[0].items()):
-            known = {}, Costs(default_workers(self._settings.decode_workers), 1 + len(models.peers))
-        self._costs = {**known[0], **identities}, known[1]
-        return known[1]
+        self._host_report.send(store, state, devices.shown(self._settings.device), rate)
 
     def _reason_to_wait(self) -> str | None:
         return "paused" if self._paused else reason_to_wait(self._settings)
 
-    def _pool(self) -> DecodePool:
-        """Return the decoder processes. They are kept as long as the models, because starting them takes time."""
-        if self._decoder is None:
-            from imgret.decode.pool import decode_pool
-
-            self._decoder = decode_pool(self._settings)
-        return self._decoder
-
-    def _close_decoder(self) -> None:
-        decoder, self._decoder = self._decoder, None
-        if decoder is not None:
-            try:
-                decoder.close()
-            except Exception as error:  # for example its processes were killed; nothing is left to release
-                log.error("The decoders could not be closed", exc_info=error)
-
     def _unload_if_idle(self) -> None:
         idle = time.monotonic() - max(self._last_worked, self._warm.last_image_search)
         if idle >= self._settings.daemon.unload_after_minutes * 60:
-            self._close_decoder()
+            self._kept.close_decoder()
             if self._warm.unload_heavy():
                 log.info("Unloaded the models that only describing needs")
 
     def _interrupted(self) -> bool:
         """Whether there is something else to do than to save codes."""
         self.heartbeat = time.monotonic()
-        return self._stopping or self._awake
+        with self._changed:
+            return self._stopping or self._has_reason()
+
+    def _has_reason(self) -> bool:
+        """Whether to check for work now."""
+        return self._awake or self._foreign.wait == 0.0
 
     def _take_reload(self) -> None:
         with self._changed:
@@ -270,7 +260,7 @@ class Worker(threading.Thread):
             if reloaded is None:
                 return
             self._awake = True
-        self._close_decoder()
+        self._kept.close_decoder()
         old, (self._settings, self._warm) = self._warm, reloaded
         self._workable.forget()
         self._stuck = StuckWork()
@@ -286,10 +276,11 @@ class Worker(threading.Thread):
         deadline = time.monotonic() + seconds
         with self._changed:
             while not self._stopping and time.monotonic() < deadline:
-                if self._reloaded is not None or (self._awake and not retrying):
+                if self._reloaded is not None or (self._has_reason() and not retrying):
                     return
                 self.heartbeat = time.monotonic()
-                self._changed.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+                left = 1.0 if retrying else min(1.0, self._foreign.wait)
+                self._changed.wait(max(0.0, min(left, deadline - time.monotonic())))
 
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:

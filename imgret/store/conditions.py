@@ -13,9 +13,15 @@ OWNED = (
     f" OR EXISTS (SELECT 1 FROM tag WHERE tag.content = {{0}} AND stage = '{IMPORTED}'))"
 )
 
-# Of a row of `photo`: it could not be read or described.
+# Of a row of `photo`: it could not be read or described. Without OR and NOT IN: PostgreSQL would search the lists from the
+# beginning for each photo where they are longer than its work memory.
 FAILED = (
-    "(content IN (SELECT content FROM work WHERE error IS NOT NULL) OR id IN (SELECT photo FROM unreadable))"
+    "id IN (SELECT failed.id FROM work JOIN photo AS failed ON failed.content = work.content WHERE error IS NOT NULL"
+    " UNION ALL SELECT photo FROM unreadable)"
+)
+NOT_FAILED = (
+    "NOT EXISTS (SELECT 1 FROM work WHERE work.content = photo.content AND error IS NOT NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM unreadable WHERE unreadable.photo = photo.id)"
 )
 
 # The seconds during which a photo may have been taken; the shortest month and year are near enough.
@@ -23,9 +29,3 @@ DURATION = (
     "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
 )
 LONGEST = 31_536_000  # of these durations
-
-# The contents of the ratings that count: the user's own one, else that of the file. A condition on the label may follow.
-RATED = (
-    f"SELECT content FROM tag WHERE kind = 'rating' AND (stage = '{IMPORTED}' OR content NOT IN"
-    f" (SELECT content FROM tag WHERE kind = 'rating' AND stage = '{IMPORTED}'))"
-)

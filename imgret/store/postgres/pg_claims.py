@@ -25,6 +25,11 @@ _LARGEST = (1 << 63) - 1
 # A time further ahead than any pause was set before the clock was set back, so the pause is over. Its values: `due`.
 DUE = "(not_before <= %s OR not_before > %s)"
 
+# Nobody else has it in flight.
+OWN = "(claim <= 0 OR worker = (SELECT id FROM worker WHERE name = this_worker()))"
+# The roots that this host can read photos of.
+ROOTS_HERE = "SELECT id FROM root_here WHERE here AND online"
+
 # What this host can do: it has looked at the folder, and its disk is there.
 ONLINE = (
     "EXISTS (SELECT 1 FROM photo JOIN root_here AS root ON root.id = photo.root"
@@ -34,7 +39,12 @@ ONLINE = (
 # reading all photos of a root by the index `photo_below`, as it does before the tables have statistics.
 ONLINE_EACH = (
     "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL"
-    f" AND photo.root + 0 = ANY (ARRAY(SELECT id FROM root_here WHERE here AND online)) AND NOT {dialect.AWAY} OFFSET 0)"
+    f" AND photo.root + 0 = ANY (ARRAY({ROOTS_HERE})) AND NOT {dialect.AWAY} OFFSET 0)"
+)
+# The same where the roots are given: the planner then knows how many photos they have, and begins with these if they are few.
+_ON_ROOTS = (
+    "content IN (SELECT photo.content FROM photo WHERE photo.root = ANY (%s::bigint[]) AND gone_at IS NULL"
+    f" AND NOT {dialect.AWAY})"
 )
 _IN_FLIGHT = (
     "EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0 OFFSET 0)"
@@ -53,6 +63,18 @@ _NEXT = (
 def due(now: int) -> tuple[int, int]:
     """Return the values of `DUE`."""
     return now, now + 2 * PAUSES[-1]
+
+
+def any_due(db: Database, stages: Collection[str], now: int) -> bool:
+    """Whether this host can do anything of the queue, what it has in flight included: found without reading all of it."""
+    roots = [root for (root,) in db.execute(ROOTS_HERE).fetchall()]
+    if not roots:
+        return False
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM work WHERE stage = ANY (%s::text[])"
+        f" AND {DUE} AND attempts < {MAX_ATTEMPTS} AND {OWN} AND {_ON_ROOTS})"
+    )
+    return bool(db.execute(sql, (list(stages), *due(now), roots)).get)
 
 
 class Found(NamedTuple):
@@ -152,12 +174,14 @@ def _next_positions(
     most = _LARGEST if last is None else last
     values = (list(stages), *before, lowest, most, *due(now), limit)
     # Whether a content is in flight or away takes most of the time, so it is found out once for the stages of a content:
-    # of the first contents, or, where that leaves none, of all.
+    # of the first contents, or, where that leaves none and there are others here, of all.
     rows: Any = db.execute(
         f"SELECT request, date, content FROM (SELECT * FROM (SELECT DISTINCT ON (content) * FROM ({_NEXT.format('')}) AS each"
         f" ORDER BY content, request DESC, date DESC) AS one ORDER BY {_ORDER} LIMIT %s) AS work WHERE {_HERE}",
         (*values, limit),
-    ).fetchall() or db.execute(_NEXT.format(f" AND {_HERE}"), values)
+    ).fetchall()
+    if not rows and any_due(db, stages, now):
+        rows = db.execute(_NEXT.format(f" AND {_HERE}"), values)
     found = {Position(*row) for row in rows}
     # The stages of a content can have several positions: it is claimed once, at the first of them.
     first: dict[int, Position] = {}

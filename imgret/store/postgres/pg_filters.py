@@ -7,7 +7,7 @@ name, its disk). A content passes if one of its living paths passes all filters 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.conditions import DURATION, HAS_PHOTO, RATED
+from imgret.store.conditions import DURATION, HAS_PHOTO
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
 from imgret.store.postgres import pg_dialect as dialect
 from imgret.store.postgres import pg_substrings as substrings
@@ -44,20 +44,35 @@ from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_photos import Photos
 from imgret.store.postgres.pg_roots import Roots
 from imgret.store.postgres.pg_words import Words
+from imgret.store.records import IMPORTED
 from imgret.store.shared.facets import Facets
-from imgret.store.shared.filter_parts import HAVING, FilterParts, of_paths
+from imgret.store.shared.filter_parts import HAVING, KNOWN, FilterParts, negated, of_paths
 
 if TYPE_CHECKING:
     from imgret.store.postgres.pg_connection import Connection
 
 Ids = NDArray[np.int64]
-_HAVING = {**HAVING, "text": "id IN (SELECT content FROM letters WHERE substrings)"}
+_HAVING = {**HAVING, "text": "SELECT content FROM letters WHERE substrings"}
+
+# The contents of the ratings that count: the user's own one, else that of the file. A condition on the label may follow.
+_RATED = (
+    f"SELECT content FROM tag WHERE kind = 'rating' AND (stage = '{IMPORTED}' OR NOT EXISTS (SELECT 1 FROM tag AS own"
+    f" WHERE own.content = tag.content AND own.kind = 'rating' AND own.stage = '{IMPORTED}'))"
+)
 
 # As `paths.join`. The folder of the root may be `/`. In hexadecimal: PostgreSQL has a least text, but no least bytea before 18.
 _WHOLE_PATH = (
     "encode(CASE root.path WHEN '\\x2f' THEN ''::bytea ELSE root.path END || '\\x2f'::bytea"
     " || CASE folder WHEN ''::bytea THEN folder ELSE folder || '\\x2f'::bytea END || name, 'hex') COLLATE \"C\""
 )
+
+
+class _Contents(NamedTuple):
+    """A filter that some contents pass, or all others do."""
+
+    sql: str  # selects them
+    values: list[Any]
+    others: bool = False
 
 
 class Filters(FilterParts):
@@ -142,62 +157,69 @@ class Filters(FilterParts):
             )
             return [(paths.join(root, folder, name), online) for root, folder, name, online in rows]
 
-    def _sql(self, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]:
+    def _condition(self, clause: Clause) -> tuple[str, list[Any]]:
+        passing = self._contents(clause.filter, kinds=clause.negated)
+        if passing is None:
+            sql, values = self._of_row(clause.filter)
+            return negated(sql) if clause.negated else sql, values
+        if clause.negated == passing.others:
+            return f"id IN ({passing.sql})", passing.values
+        # NOT IN would search the list from the beginning for each content where it is longer than the work memory. This is
+        # a join, which has no such limit.
+        none = f"NOT EXISTS (SELECT 1 FROM ({passing.sql}) AS found WHERE found.content = content.id)"
+        return none, passing.values
+
+    def _contents(self, filter_: Filter, *, kinds: bool) -> _Contents | None:
+        """The contents that pass; None where `_of_row` says it. With `kinds`, words stand also for the labels that they mean."""
+        match filter_:
+            case Objects(label, least, most):
+                meant = labels.matching_labels(label, self._facets.labels())
+                # Each stage counts for itself: two detectors see the same dog.
+                counted = (
+                    "SELECT content FROM tag WHERE kind = %s AND label = ANY (%s::text[])"
+                    " GROUP BY content, stage HAVING sum(count)"
+                )
+                bound = 1 << 62 if most is None else most
+                if least > 0:
+                    return _Contents(f"{counted} BETWEEN %s AND %s", [OBJECT, meant, least, bound])
+                if bound < 0:
+                    return _Contents("SELECT id AS content FROM content WHERE false", [])
+                return _Contents(f"{counted} > %s", [OBJECT, meant, bound], others=True)
+            case Tagged(kind, name):
+                tagged = "SELECT content FROM tag WHERE kind = %s AND label = ANY (%s::text[])"
+                return _Contents(tagged, [kind, self._tags(kind, name)])
+            case Rated(least, most):
+                stars = [str(number) for number in range(max(least, 1), most + 1)]
+                rated = f"{_RATED} AND label = ANY (%s::text[])"
+                if not least <= 0 <= most:
+                    return _Contents(rated, [stars])
+                # Photos without a rating have no stars; neither have rejected ones.
+                return _Contents(f"{rated} EXCEPT {rated}", [list("12345"), stars], others=True)
+            case Has(what) if what not in KNOWN:
+                if what in _HAVING:
+                    return _Contents(_HAVING[what], [])
+                return _Contents("SELECT content FROM tag WHERE kind = %s", [what])
+            case Phrase(text) if has_word(text):
+                condition, values = self._words.matching(text, kinds=kinds)
+                return _Contents(f"SELECT content FROM document WHERE {condition}", values)
+            case Containing(text) if squeezed(text):
+                contains = f"SELECT content FROM letters WHERE {substrings.CONTAINS}"
+                return _Contents(contains, [substrings.pattern(text)])
+        return None
+
+    def _of_row(self, filter_: Filter) -> tuple[str, list[Any]]:
+        """The filter as a condition on what a row has in its own columns."""
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
                 # All of a day, a month or a year of which no more is known must be within the span.
                 return f"(date >= %s AND date < %s AND date + {DURATION} <= %s)", [first, last, last]
-            case Objects(label, least, most):
-                meant = labels.matching_labels(label, self._facets.labels())
-                # Each stage counts for itself: two detectors see the same dog.
-                counted = "SELECT content FROM tag WHERE kind = %s AND label = ANY (%s::text[]) GROUP BY content, stage"
-                if least > 0:
-                    bound = most if most is not None else 1 << 62
-                    return f"id IN ({counted} HAVING sum(count) BETWEEN %s AND %s)", [
-                        OBJECT,
-                        meant,
-                        least,
-                        bound,
-                    ]
-                possible = most is None or most >= 0
-                return f"%s AND id NOT IN ({counted} HAVING sum(count) > %s)", [
-                    possible,
-                    OBJECT,
-                    meant,
-                    1 << 62 if most is None else most,
-                ]
-            case Tagged(kind, name):
-                found = self._tags(kind, name)
-                return "id IN (SELECT content FROM tag WHERE kind = %s AND label = ANY (%s::text[]))", [
-                    kind,
-                    found,
-                ]
-            case Rated(least, most):
-                stars = [str(number) for number in range(max(least, 1), most + 1)]
-                rated = f"{RATED} AND label = ANY (%s::text[])"
-                if not least <= 0 <= most:
-                    return f"id IN ({rated})", [stars]
-                # Photos without a rating have no stars; neither have rejected ones.
-                return f"(id IN ({rated}) OR id NOT IN ({rated}))", [stars, list("12345")]
             case Camera(name):
                 return "camera = ANY (%s::text[])", [self._cameras(fold(name))]
             case Format(name):
                 return "format = ANY (%s::text[])", [list(FAMILIES.get(name, (name,)))]
             case Has(what):
-                if what in _HAVING:
-                    return _HAVING[what], []
-                return "id IN (SELECT content FROM tag WHERE kind = %s)", [what]
-            case Phrase(text):
-                if not has_word(text):
-                    return "true", []
-                condition, values = self._words.matching(text, kinds=kinds)
-                return f"id IN (SELECT content FROM document WHERE {condition})", values
-            case Containing(text):
-                if not squeezed(text):
-                    return "true", []
-                sql = f"id IN (SELECT content FROM letters WHERE {substrings.CONTAINS})"
-                return sql, [substrings.pattern(text)]
+                return KNOWN[what], []
             case Near() | Around():
                 near = filter_.circles if isinstance(filter_, Around) else (filter_,)
                 sql, values = positions.within([(each.latitude, each.longitude, each.km) for each in near])
@@ -211,6 +233,8 @@ class Filters(FilterParts):
                 return "folded_name LIKE %s", [f"%{like}%"]
             case Inside(folder):
                 return self._inside(folder)
+            case _:  # words without a letter or a digit
+                return "true", []
 
     def _cameras(self, name: str) -> list[str]:
         """The cameras whose folded names contain this text."""

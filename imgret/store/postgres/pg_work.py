@@ -119,11 +119,13 @@ class Work(WorkQueries):
             self._workers.release_expired()
 
     def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
+        if at_most == 1:
+            with self._connection.reading() as db:
+                return int(claims.any_due(db, stages, now))
         return self._connection.number(
             "SELECT count(*) FROM (SELECT DISTINCT content FROM work WHERE stage = ANY (%s::text[])"
-            f" AND {claims.DUE} AND attempts < %s AND {claims.ONLINE}"
-            " AND (claim <= 0 OR worker = (SELECT id FROM worker WHERE name = this_worker())) LIMIT %s) AS due",
-            (list(stages), *claims.due(now), MAX_ATTEMPTS, at_most),
+            f" AND {claims.DUE} AND attempts < {MAX_ATTEMPTS} AND {claims.ONLINE} AND {claims.OWN} LIMIT %s) AS due",
+            (list(stages), *claims.due(now), at_most),
         )
 
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:

@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from imgret.store import labels, paths
-from imgret.store.clauses import Clause, Filter, Inside, Named, Online
+from imgret.store.clauses import Clause, Inside, Named, Online
 from imgret.store.fold import fold
 from imgret.store.interface.files import Photos, Roots
 from imgret.store.shared.facets import Facets
 
+# What a photo can have: the contents that have it, or a condition on a row of `content`.
 HAVING = {
-    "note": "id IN (SELECT content FROM note)",
-    "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
-    "gps": "latitude IS NOT NULL",
-    "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
-    "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
-    "date": "date IS NOT NULL",
+    "note": "SELECT content FROM note",
+    "caption": "SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]'",
+    "objects": "SELECT content FROM tag WHERE kind = 'object'",
+    "topics": "SELECT content FROM tag WHERE kind = 'topic'",
 }
+KNOWN = {"gps": "latitude IS NOT NULL", "date": "date IS NOT NULL"}
 
 
 class FilterParts(ABC):
@@ -31,17 +31,18 @@ class FilterParts(ABC):
         self._roots = roots
 
     @abstractmethod
-    def _sql(self, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]:
-        """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`.
+    def _condition(self, clause: Clause) -> tuple[str, list[Any]]:
+        """The clause as a condition on a row of `content`, or on one of `photo` joined with `root`.
 
-        With `kinds`, words stand also for the labels that they mean: `-people` leaves out the label `person`.
+        If it is negated, words stand also for the labels that they mean: `-people` leaves out the label `person`.
         """
 
     def _all(self, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
         """All of these together as a condition."""
-        made = [(self._sql(clause.filter, kinds=clause.negated), clause.negated) for clause in clauses]
-        conditions = [f"NOT coalesce({sql}, false)" if negated else sql for (sql, _), negated in made]
-        return " AND ".join(["true", *conditions]), [value for (_, values), _ in made for value in values]
+        made = [self._condition(clause) for clause in clauses]
+        return " AND ".join(["true", *(sql for sql, _ in made)]), [
+            each for _, values in made for each in values
+        ]
 
     def _tags(self, kind: str, name: str) -> list[str]:
         """The labels of this kind that contain the name, or that it means."""
@@ -57,6 +58,11 @@ class FilterParts(ABC):
             if part is not None and self._photos.any_known(root.id, part):
                 found.append((root.id, part))
         return found
+
+
+def negated(sql: str) -> str:
+    """Return the condition that is true where this one is false or NULL."""
+    return f"NOT coalesce({sql}, false)"
 
 
 def of_paths(clauses: Iterable[Clause]) -> list[Clause]:

@@ -35,10 +35,11 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.conditions import DURATION, HAS_PHOTO, LONGEST, RATED
+from imgret.store.conditions import DURATION, HAS_PHOTO, LONGEST
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
+from imgret.store.records import IMPORTED
 from imgret.store.shared.facets import Facets
-from imgret.store.shared.filter_parts import HAVING, FilterParts, of_paths
+from imgret.store.shared.filter_parts import HAVING, KNOWN, FilterParts, negated, of_paths
 from imgret.store.sqlite import sqlite_dialect as dialect
 from imgret.store.sqlite import substrings, words
 from imgret.store.sqlite.photos import Photos
@@ -50,7 +51,13 @@ if TYPE_CHECKING:
 
 Ids = NDArray[np.int64]
 FEW = 4_096  # contents that are looked up one by one: 20 ms
-_HAVING = {**HAVING, "text": "id IN (SELECT content FROM letters)"}
+_HAVING = {**HAVING, "text": "SELECT content FROM letters"}
+
+# The contents of the ratings that count: the user's own one, else that of the file. A condition on the label may follow.
+_RATED = (
+    f"SELECT content FROM tag WHERE kind = 'rating' AND (stage = '{IMPORTED}' OR content NOT IN"
+    f" (SELECT content FROM tag WHERE kind = 'rating' AND stage = '{IMPORTED}'))"
+)
 
 # As `paths.join`. The folder of the root may be `/`.
 _WHOLE_PATH = (
@@ -147,7 +154,12 @@ class Filters(FilterParts):
             )
             return [(paths.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
 
+    def _condition(self, clause: Clause) -> tuple[str, list[Any]]:
+        sql, values = self._sql(clause.filter, kinds=clause.negated)
+        return negated(sql) if clause.negated else sql, values
+
     def _sql(self, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]:
+        """The filter as a condition. With `kinds`, words stand also for the labels that they mean."""
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
@@ -181,9 +193,9 @@ class Filters(FilterParts):
                 ]
             case Rated(least, most):
                 stars = [str(number) for number in range(max(least, 1), most + 1)]
-                condition = f"id IN ({RATED} AND label IN ({', '.join('?' * len(stars))}))"
+                condition = f"id IN ({_RATED} AND label IN ({', '.join('?' * len(stars))}))"
                 # Photos without a rating have no stars; neither have rejected ones.
-                none = f"id NOT IN ({RATED} AND label IN ('1', '2', '3', '4', '5'))"
+                none = f"id NOT IN ({_RATED} AND label IN ('1', '2', '3', '4', '5'))"
                 return f"({condition} OR {none})" if least <= 0 <= most else condition, list(stars)
             case Camera(name):
                 return f"instr({_folded('camera')}, ?) > 0", [fold(name)]
@@ -191,8 +203,10 @@ class Filters(FilterParts):
                 family = FAMILIES.get(name, (name,))
                 return f"format IN ({', '.join('?' * len(family))})", list(family)
             case Has(what):
+                if what in KNOWN:
+                    return KNOWN[what], []
                 if what in _HAVING:
-                    return _HAVING[what], []
+                    return f"id IN ({_HAVING[what]})", []
                 return "id IN (SELECT content FROM tag WHERE kind = ?)", [what]
             case Phrase(text):
                 if not has_word(text):

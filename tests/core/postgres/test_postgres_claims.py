@@ -10,7 +10,17 @@ from server_library import NOW, STAGES, add, own
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.store.postgres import pg_workers
+from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.postgres_store import PostgresStore
+
+
+def rows_read(db: Database) -> int:
+    """How many rows of the tables this transaction has read."""
+    read: int = db.execute(
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int FROM pg_stat_xact_user_tables"
+        " WHERE schemaname = current_schema()"
+    ).get
+    return read
 
 
 def test_workers_do_not_take_what_others_hold(
@@ -70,12 +80,7 @@ def test_a_claim_reads_few_rows_of_a_long_queue(store: Store) -> None:
     store.checkpoint()
     with store.writing() as db:
         assert len(store.work.claim(STAGES, 10, NOW)) == 10
-        row = db.execute(
-            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
-            " WHERE schemaname = current_schema()"
-        ).fetchone()
-    assert row is not None
-    assert 0 < row[0] < 500  # not all photos
+        assert 0 < rows_read(db) < 500  # not all photos
 
 
 def test_a_worker_that_starts_again_gets_back_what_it_held(place: str) -> None:
@@ -89,3 +94,24 @@ def test_a_worker_that_starts_again_gets_back_what_it_held(place: str) -> None:
         suspect = after.work.claim_suspect(STAGES, NOW)
         assert suspect is not None
         assert suspect.content == content
+
+
+def test_a_host_that_can_do_nothing_of_a_long_queue_does_not_read_it(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(place) as one:
+        with one.writing():
+            for number in range(1, 1501):
+                one.work.queue(add(one, number), STAGES)
+        one.checkpoint()
+        own(place, "ANALYZE")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other host"))
+    with open_store(place) as other:
+        assert isinstance(other, PostgresStore)
+        for _ in ("no folder", "a folder without photos"):
+            with other.writing() as db:
+                assert other.work.due(STAGES, NOW, at_most=1) == 0
+                assert other.work.claim(STAGES, 10, NOW) == []
+                assert rows_read(db) < 500
+            assert other.work.due(STAGES, NOW) == 0
+            other.roots.add(bytes(tmp_path))
