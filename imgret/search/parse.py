@@ -45,11 +45,8 @@ class ParsedQuery(Struct, frozen=True):
     @property
     def texts(self) -> list[str]:
         """All texts to embed."""
-        return [
-            text
-            for text in (self.words, *(text for text, _ in self.weights), *self.negatives)
-            if text.strip()
-        ]
+        given = (self.words, *(text for text, _ in self.weights), *self.negatives)
+        return [text for text in given if text.strip()]
 
 
 def parse(
