@@ -45,7 +45,8 @@ def prepare(
     reason that is given: their weights are there and cannot be loaded. Results of stages that
     are no longer installed are deleted; results of broken stages are kept. Fast if nothing changed.
 
-    All of it is done in short transactions, and that it is done is saved last: what was interrupted is done again.
+    All of it is done in short transactions, and that it is done is saved last: what was interrupted is done again, also
+    if the settings are those from before it by then.
     """
     wanted = settings.stages()
     columns = _columns(store)
@@ -54,14 +55,16 @@ def prepare(
     if store.setting("models") == current:
         column_filling.run(store)  # what another host may have left
         return 0
+    store.remember("models", None)
     stages, elsewhere = registry.installed(), store.workers.stages_elsewhere()
     for stage in store.stages() - elsewhere:
         if stage not in stages and stage not in stages.problems and stage != DECODE:
             store.forget_stage(stage)
-    before = {column.name for column in store.text_columns.all()}
-    empty = {column.stage for column in columns if column.name not in before and column.stage is not None}
-    if empty := empty & store.stages():
-        column_filling.begin(store, empty)
+    there = {column.name: column.stage for column in store.text_columns.all()}
+    after = {column.name: column.stage for column in columns}
+    # Also those of columns that go: where that is interrupted and taken back, they have lost some words.
+    changed = {stage for name, stage in {**there, **after}.items() if (name in there) != (name in after)}
+    column_filling.begin(store, store.stages() & changed)
     store.text_columns.set(columns)
     column_filling.run(store)
     off = set(stages.names) - wanted

@@ -27,7 +27,7 @@ def copy_index(
     Everything is copied, with notes, failures and vectors, and compared with the original. A copy that was
     interrupted continues when the command is run again; `--discard` removes it.
     """
-    from imgret import stage_results
+    from imgret import column_filling
     from imgret.places import index_place
     from imgret.store import copying
     from imgret.store.factory import discard as discard_copy
@@ -50,7 +50,7 @@ def copy_index(
         with bar("Copying") as advance:
             copying.copy(one, other, advance)
         with bar("Making the tables for searches"):
-            other.results.rebuild_words(stage_results.texts)
+            column_filling.rebuild(other)
             other.vectors.rebuild()
         copying.finish(other)
     console.message(f"the index was copied to {target}")

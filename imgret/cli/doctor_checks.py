@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from imgret import disk_calls, inputs, stage_results
+from imgret import column_filling, disk_calls, inputs
 from imgret.cli import console
 from imgret.cli.session import Session
 from imgret.disk_calls import NotResponding
@@ -39,7 +39,7 @@ def rebuild_derived(here: Session) -> None:
     from imgret.store.factory import writer_lock
 
     with writer_lock(here.places.index, wait=60.0), here.index() as store, bar("Rebuilding"):
-        store.results.rebuild_words(stage_results.texts)
+        column_filling.rebuild(store)
         store.vectors.rebuild()
     console.message("the derived tables were rebuilt")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Callable, ItemsView, Mapping
@@ -11,7 +12,7 @@ import pytest
 from store_library import MODEL, put
 
 from imgret import column_filling, requeue, stage_results
-from imgret.config import Settings
+from imgret.config import Settings, parse
 from imgret.photo import ModelIdentity
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -160,6 +161,49 @@ def test_queueing_is_done_again_after_an_interruption(store: Store, contents: li
     assert store.work.waiting() == {CAPTION: 4, "detect": PHOTOS - 4}
     assert store.work.queue_outdated({CAPTION: NEW}, ["detect"]) == PHOTOS - 4
     assert store.work.waiting() == {CAPTION: PHOTOS}
+
+
+def test_a_change_that_was_interrupted_and_taken_back_loses_no_work(
+    store: Store, second: Store, contents: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requeue.prepare(store, Settings(), ALL)
+    assert store.work.waiting() == dict.fromkeys(ALL, PHOTOS)
+    monkeypatch.setattr(store, "give_way", interrupt)
+    with pytest.raises(Interrupted):
+        requeue.prepare(store, parse('[caption]\nweights = "none"'), {"decode": NEW})
+    assert 0 < store.work.waiting()[CAPTION] < PHOTOS
+    requeue.prepare(second, Settings(), ALL)
+    assert store.work.waiting() == dict.fromkeys(ALL, PHOTOS)
+
+
+def test_each_host_fills_the_columns_of_its_stages(store: Store, contents: list[int]) -> None:
+    store.text_columns.set([TextColumn(CAPTION, CAPTION), TextColumn("elsewhere", "elsewhere")])
+    column_filling.begin(store, ["elsewhere"])
+    column_filling.begin(store, [CAPTION])
+    column_filling.run(store)
+    assert found(store, "boat") == contents
+    assert json.loads(store.setting("columns to fill") or "") == {"elsewhere": 0}
+    column_filling.rebuild(store)
+    assert found(store, "boat") == contents
+
+
+def test_words_of_stages_that_are_not_installed_here_survive_a_rebuild(
+    store: Store, contents: list[int]
+) -> None:
+    store.text_columns.set([TextColumn(CAPTION, CAPTION), TextColumn("elsewhere", "elsewhere")])
+    store.results.save(contents[0], "elsewhere", MODEL, [], texts={"elsewhere": "purple"})
+    column_filling.rebuild(store)
+    assert found(store, "purple") == contents[:1]
+    assert found(store, "boat") == contents
+
+
+def test_words_of_a_column_that_another_process_dropped_are_left_out(
+    store: Store, contents: list[int]
+) -> None:
+    store.text_columns.set([TextColumn(CAPTION, CAPTION)])
+    store.results.rebuild_words(lambda _, payload: {CAPTION: payload, "dropped": "gone"}, [CAPTION])
+    assert found(store, "boat") == contents
+    assert found(store, "gone") == []
 
 
 def test_a_column_and_its_letters_go_in_steps(store: Store, second: Store, contents: list[int]) -> None:

@@ -191,12 +191,14 @@ class Results:
     def refresh_words(self, content: int) -> None:
         self._documents.refresh(content)
 
-    def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
+    def rebuild_words(
+        self, texts: Callable[[str, str], Mapping[str, str]], stages: Collection[str] | None = None
+    ) -> None:
         after: int | None = 0
         while after is not None:
             with self._connection.writing():
                 contents = self._documents.next(after, AT_ONCE)
-                self._fill(texts, contents, self._documents.stages())
+                self._fill(texts, contents, self._documents.stages() if stages is None else stages)
                 for content in contents:
                     self._documents.refresh(content)
                 after = contents[-1] if contents else None
@@ -220,9 +222,10 @@ class Results:
                 " AND stage = ANY (%s::text[])",
                 (contents, list(stages)),
             ):
-                found[content].update(texts(stage, payload))
-            for content, words in found.items():
-                self._documents.update(content, words)
+                words = texts(stage, payload)  # perhaps of a column that another host has dropped meanwhile
+                found[content].update({name: words[name] for name in words.keys() & empty.keys()})
+            for content, filled in found.items():
+                self._documents.update(content, filled)
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""

@@ -191,15 +191,16 @@ class Results:
         texts = {LABELS: self._labels(content), NOTE: self.note(content) or "", NAMES: self.names(content)}
         self._documents.update(content, texts)
 
-    def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
+    def rebuild_words(
+        self, texts: Callable[[str, str], Mapping[str, str]], stages: Collection[str] | None = None
+    ) -> None:
         self._documents.rebuild()  # first, so that FTS5 and the documents that are replaced agree
         after: int | None = 0
         while after is not None:
             with self._connection.writing():
-                stages = self._documents.stages()
                 contents = self._documents.next(after, REBUILT)
                 for content in contents:
-                    self._fill(texts, content, stages)
+                    self._fill(texts, content, self._documents.stages() if stages is None else stages)
                     self.refresh_words(content)
                 after = contents[-1] if contents else None
             if len(contents) == REBUILT:
@@ -220,7 +221,10 @@ class Results:
         found = self._documents.empty_texts(stages)
         for stage, payload in self.payloads(content).items():
             if stage in stages:
-                found.update(texts(stage, payload))
+                words = texts(
+                    stage, payload
+                )  # perhaps of a column that another process has dropped meanwhile
+                found.update({name: words[name] for name in words.keys() & found.keys()})
         self._documents.update(content, found)
 
     def forget_stage(self, stage: str) -> None:
