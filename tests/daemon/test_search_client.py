@@ -7,14 +7,12 @@ import signal
 import socket
 import threading
 import time
-from contextlib import ExitStack
 
 import pytest
 from msgspec.structs import replace
 
-from imgret.client import socket_client
 from imgret.client.running import daemon_status, request_if_running
-from imgret.client.socket_client import Connection, request
+from imgret.client.socket_client import request
 from imgret.config import Settings
 from imgret.errors import DaemonError, ImgretError, UsageError
 from imgret.note_writing import write_note_at
@@ -113,18 +111,6 @@ def test_nobody_waits_for_a_suspended_daemon(searched: Home, daemon: Daemon) -> 
         assert refused.value.hint == f"`kill -CONT {process}` continues it."
         os.kill(process, signal.SIGCONT)
         assert request(searched.places.socket, "status", {})["state"] == "idle"
-
-
-def test_nobody_waits_long_for_a_daemon_that_accepts_no_connection(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(socket_client, "QUEUED", 0.2)
-    with socket.socket(socket.AF_UNIX) as listening, ExitStack() as waiting:
-        listening.bind(home.places.socket)
-        listening.listen(1)
-        with pytest.raises(DaemonError, match="accepts no connections"):
-            for _ in range(9):
-                waiting.enter_context(Connection(home.places.socket))
 
 
 def test_a_note_is_saved_for_the_photo_that_was_shown(searched: Home) -> None:
