@@ -45,8 +45,8 @@ def prepare(
     reason that is given: their weights are there and cannot be loaded. Results of stages that
     are no longer installed are deleted; results of broken stages are kept. Fast if nothing changed.
 
-    All of it is done in short transactions, and that it is done is saved last: what was interrupted is done again, also
-    if the settings are those from before it by then.
+    All of it is done in short transactions, and that it is done is saved last: what was interrupted is done again, even if
+    the settings have been changed back by then.
     """
     wanted = settings.stages()
     columns = _columns(store)
