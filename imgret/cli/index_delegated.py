@@ -22,6 +22,7 @@ from imgret.cli.session import Session
 from imgret.client.socket_client import Connection, NoDaemon
 from imgret.disk_calls import NotResponding
 from imgret.errors import DaemonError, Exit
+from imgret.store.interface import Store
 
 POLL_SECONDS = 0.2  # between two checks of the daemon's progress
 
@@ -68,6 +69,29 @@ def index_by_daemon(here: Session, wanted: list[bytes]) -> int | None:
     return int(Exit.NO_HITS if wrong else Exit.OK)
 
 
+class _Request:
+    """The photos of these folders that are due now. Photos and notes that come later are not waited for."""
+
+    def __init__(self, store: Store, wanted: list[bytes], waiting: frozenset[str]) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._number = store.work.request(wanted, waiting)
+        self._contents = store.work.requested_below(wanted, waiting)
+        self._elsewhere = len(self._contents) - store.work.left_of(self._number, waiting)
+
+    def left(self, waiting: frozenset[str]) -> int:
+        """Return how many of the photos are still to be described.
+
+        Some may belong to smaller requests, or to one that was made later and has taken them over. To find them takes
+        long in a large library, so they are counted again only when nothing else is left.
+        """
+        own = self._store.work.left_of(self._number, waiting)
+        if not own:
+            self._contents &= self._store.work.requested_below(self._wanted, waiting)
+            self._elsewhere = len(self._contents)
+        return own + max(0, self._elsewhere)
+
+
 def _is_there(path: bytes) -> bool:
     """Return whether the folder exists and responds; report why not."""
     try:
@@ -106,7 +130,7 @@ def _wait_for_daemon(
     if job is None:
         raise DaemonError("the daemon is older than this command", "Restart the daemon.")
     console.message(f"passed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
-    request: int | None = None  # of the photos that were due when the scan was complete
+    request: _Request | None = None  # of the photos that were due when the scan was complete
     most = 0
     with here.index() as store:
         while True:
@@ -114,11 +138,11 @@ def _wait_for_daemon(
             began = time.monotonic()
             waiting = store.summary.waiting_stages()
             if request is None and not looked["looking"] and not looked["waits_for"]:
-                request = store.work.request(wanted, waiting)
+                request = _Request(store, wanted, waiting)
             if request is None:
                 left = len(store.summary.pending_below(wanted, waiting))
-            else:  # photos and notes that come later belong to no request, or to another one
-                left = store.work.left_of(request, waiting)
+            else:
+                left = request.left(waiting)
             most = max(most, left)
             advance(most - left, most or None, "scanning folders" if request is None else "")
             if (request is not None and not left) or looked["waits_for"] or looked["problem"]:

@@ -25,6 +25,11 @@ KEEP_TOMBSTONES = 30 * 86400  # seconds
 COPYING = "copying"  # the setting of a store that is a part of a copy
 
 
+def precedence(request: int) -> int:
+    """Return the precedence of the work of a request: the user's requests before what has arrived, and the backlog last."""
+    return min(max(request, BACKLOG), ARRIVED + 1)
+
+
 def rarest(terms: Iterable[Term], budget: int, *, strict: bool) -> list[Term]:
     """Return the rarest terms that are in at most `budget` documents together, by which documents are found.
 

@@ -101,9 +101,10 @@ class QueueModel(RuleBasedStateMachine):
                 of_state[stage] = of_state.get(stage, 0) + 1
         assert store.summary.progress() == records.Progress(len(living), *counts)
 
-    def compare_requests(self, store: Store) -> None:
+    def request_counts(self) -> dict[int, int]:
+        """The requests, and for how many contents that stage of each waits for which most wait."""
         used = {each.request for each in self.rows() if each.request > policy.BACKLOG}
-        counts = {
+        return {
             request: max(
                 sum(
                     each.request == request and each.state == FREE
@@ -115,10 +116,28 @@ class QueueModel(RuleBasedStateMachine):
             )
             for request in used
         }
+
+    def compare_requests(self, store: Store) -> None:
+        counts = self.request_counts()
         assert store.work.requests(STAGES, 2) == {
             request: min(2, count) for request, count in counts.items() if count
         }
-        for request in used:
+        for waiting in (set(), TEXT):
+            assert store.work.requested_below([b"/p"], waiting) == {
+                content
+                for content, stages in self.todo.items()
+                if not self.offline and content not in self.deleted
+                if not any(each.error for each in stages.values())
+                if any(
+                    each.request > policy.ARRIVED for stage, each in stages.items() if stage not in waiting
+                )
+            }
+        assert store.work.request_of(self.todo) == {
+            content: max(each.request for each in stages.values())
+            for content, stages in self.todo.items()
+            if stages
+        }
+        for request in counts:
             assert store.work.left_of(request) == sum(
                 any(each.request == request for each in stages.values())
                 for content, stages in self.todo.items()

@@ -74,14 +74,24 @@ class Queue(QueueModel):
                 each.request = request
 
     @rule()
-    def retry_all(self) -> None:
+    def request_all(self) -> None:
+        counts = self.request_counts()
+        made = self.store.work.requests_made()
         number = self.store.work.request([b"/p"])
+        assert self.other.work.requests_made() == made + 1
         assert number > max(policy.ARRIVED, *(each.request for each in self.rows()), 0)
-        if not self.offline:
-            for content, stages in self.todo.items():
-                if content not in self.deleted and not any(each.error for each in stages.values()):
-                    for each in stages.values():
-                        each.request = number
+        if self.offline:
+            return
+        pending = [
+            stages
+            for content, stages in self.todo.items()
+            if stages and content not in self.deleted and not any(each.error for each in stages.values())
+        ]
+        for stages in pending:
+            for each in stages.values():
+                smaller = each.request > policy.ARRIVED and 0 < counts[each.request] <= len(pending)
+                if not smaller:
+                    each.request = number
 
     @rule(content=contents, taken=st.integers(0, 3))
     def decode(self, content: int, taken: int) -> None:

@@ -39,13 +39,29 @@ class Work(Protocol):
     def request(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> int:
         """Put what waits below these absolute folders in a request of its own, and return its number.
 
-        Failures, photos whose disk is away, and stages in `waiting` stay where they are. In short transactions.
+        What belongs to a request that is not larger stays there, because smaller ones come first. Failures, photos whose disk is
+        away, and stages in `waiting` also stay where they are. In short transactions.
         """
         ...
 
     def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
         """How many contents of a request are still to be described; failures, photos whose disk is away and stages in
         `waiting` do not count. Reads only the rows of the request."""
+        ...
+
+    def requested_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
+        """The contents below these absolute folders that are still to be described, and belong to a number that `request` returned.
+
+        What `left_of` leaves out is left out here as well.
+        """
+        ...
+
+    def requests_made(self) -> int:
+        """How many requests have been made so far. It grows when the photos of a request have all been moved to it."""
+        ...
+
+    def request_of(self, contents: Collection[int]) -> dict[int, int]:
+        """The request of each of these contents that is queued, also in flight; of several, the greatest."""
         ...
 
     def requests(self, stages: Collection[str], at_most: int, *, last: int | None = None) -> dict[int, int]:
