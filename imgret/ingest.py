@@ -26,9 +26,8 @@ from imgret.pipeline.passes import Costs
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.stages import registry
 from imgret.stages.metadata import NAME as METADATA
-from imgret.store import records, row_values
+from imgret.store import policy, records, row_values
 from imgret.store.interface import Store
-from imgret.store.policy import BACKLOG
 from imgret.work_order import WorkOrder
 
 log = logging.getLogger(__name__)
@@ -102,6 +101,7 @@ class Ingest:
                 self._costs,
                 pipeline.sample,
                 lambda: self._stopped,
+                self._raise_precedence,
                 arrivals=self._arrivals,
             )
             for claims in order.runs():
@@ -124,6 +124,14 @@ class Ingest:
         self._stopped = True
         if self._pipeline is not None:
             self._pipeline.stop()
+
+    def _raise_precedence(self) -> None:
+        """Let photos in flight that a new request has taken over come before others."""
+        if self._pipeline is not None and self._in_flight:
+            found = self._store.work.request_of(self._in_flight)
+            self._pipeline.raise_precedence(
+                {content: policy.precedence(request) for content, request in found.items()}
+            )
 
     def _activate_spaces(self) -> None:
         """Search the vectors of a changed model as soon as they cover those of the model before."""
@@ -159,7 +167,7 @@ class Ingest:
             facts=store.contents.facts(content),
             content_hash=store.contents.hash_of(content),
             sidecars=photo_metadata.sidecars(store, content) if METADATA in claim.stages else (),
-            urgent=claim.position.request > BACKLOG,
+            precedence=policy.precedence(claim.position.request),
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:

@@ -34,10 +34,12 @@ class WorkOrder:
         costs: Costs,
         sample: int,
         stopped: Callable[[], bool],
+        on_request: Callable[[], None] = lambda: None,
         *,
         arrivals: bool,
     ) -> None:
-        """`sample` photos are described completely first, to measure costs that are unknown.
+        """`sample` photos are described completely first, to measure costs that are unknown. `on_request` is called before
+        a claim when a new request was made, which may have taken over photos that are claimed already.
 
         With `arrivals`, photos that are queued during the run are claimed in it. Without, they are left to the next run.
         """
@@ -47,6 +49,8 @@ class WorkOrder:
         self._sample = sample
         self._sampled = False
         self._stopped = stopped
+        self._on_request = on_request
+        self._requests_made = store.work.requests_made()
         self._last = None if arrivals else store.work.last()
         self._cursors: dict[tuple[int, frozenset[str]], Position] = {}
         self._swept: set[int] = set()  # requests of which nothing was left a moment ago
@@ -122,6 +126,9 @@ class WorkOrder:
 
     def _next_requested(self) -> list[Claim]:
         """Claim from the smallest request. One of which nothing is left is tried again after a claim of another."""
+        if (made := self._store.work.requests_made()) != self._requests_made:
+            self._requests_made = made
+            self._on_request()
         found = self._store.work.requests(self._stages, _MOST_COUNTED, last=self._last)
         self._count_waiting()
         for request, count in sorted(found.items(), key=lambda each: (each[1], each[0])):

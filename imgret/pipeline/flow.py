@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
@@ -82,6 +82,7 @@ class Run:
         self._decoder_stages = decoder_stages
         self._costs = costs
         self.same = SamePixels()
+        self._drafts: dict[int, Draft] = {}  # in flight, by the key of their job
         self._settled: list[Outcome] = []  # outcomes that needed no model
         self._settled_since = 0.0
         self._mean_bytes = 2 << 20  # of a decoded image
@@ -115,6 +116,13 @@ class Run:
             if isinstance(event, list):
                 yield from self._saved(event)
 
+    def raise_precedence(self, found: Mapping[int, int]) -> None:
+        """Give drafts in flight, by key, at least this precedence, and with them those for which they wait."""
+        for key in found.keys() & self._drafts.keys():
+            draft = self._drafts[key]
+            draft.precedence = max(draft.precedence, found[key])
+        self.same.raise_firsts()
+
     def close(self) -> None:
         """Stop decoding and describing."""
         self.ready.close()
@@ -141,7 +149,10 @@ class Run:
 
     def _start(self, job: Job) -> None:
         self.in_flight += 1
-        draft = Draft(job)
+        draft, before = Draft(job), self._drafts.get(job.key)
+        if before is not None:  # it is decoded again
+            draft.precedence = before.precedence
+        self._drafts[job.key] = draft
         with_pixels = DECODE in job.stages or not job.stages.isdisjoint(self._pixel_stages)
         if with_pixels or not job.stages.isdisjoint(self._decoder_stages):
             future = self._decoder.submit(
@@ -227,6 +238,7 @@ class Run:
         yield outcomes
         self.in_flight -= len(outcomes)
         for outcome in outcomes:
+            self._drafts.pop(outcome.key, None)
             self._continue_copies(self.same.saved(outcome.key))
         self.done += len(outcomes)
         self.failed += sum(bool(outcome.failures) for outcome in outcomes)

@@ -29,7 +29,7 @@ class Job(Struct, frozen=True):
     facts: Facts | None = None  # the stored ones
     content_hash: bytes | None = None  # BLAKE3 that the file's bytes must have; None: any
     sidecars: tuple[bytes, ...] = ()  # paths of the files that describe it
-    urgent: bool = False  # the models take it before jobs that are not
+    precedence: int = 0  # the models take jobs with a greater one first
 
 
 class Outcome(Struct, frozen=True):
@@ -55,6 +55,10 @@ class Draft:
     pixels: Pixels | None = None
     results: dict[str, Result] = field(default_factory=dict)
     failures: dict[str, PhotoError] = field(default_factory=dict)
+    precedence: int = field(init=False)  # that of its job, or of one that waits for it
+
+    def __post_init__(self) -> None:
+        self.precedence = self.job.precedence
 
     def payloads(self) -> dict[str, Any]:
         """Return the current payloads of the photo by stage: stored ones, replaced by new ones."""

@@ -13,7 +13,7 @@ There are three parts, each with its own threads or processes:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import Thread
 
 from msgspec import Struct
@@ -131,6 +131,11 @@ class Pipeline:
         if self._current is not None:
             self._current.stopping = True
             self._current.inbox.put(None)
+
+    def raise_precedence(self, found: Mapping[int, int]) -> None:
+        """Give jobs in flight, by key, at least this precedence. To be called only in the thread that runs `run`."""
+        if self._current is not None:
+            self._current.raise_precedence(found)
 
     @property
     def stats(self) -> Progress:

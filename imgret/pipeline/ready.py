@@ -5,34 +5,54 @@ The describing threads and the caller's thread share it, so it has a lock.
 
 from __future__ import annotations
 
-from collections import deque
 from threading import Condition
 
 from imgret.pipeline.jobs import Draft
 
 TEXTS_PER_PHOTO = 4  # photos without pixels taken per photo with pixels, because they need far less memory
+PER_OTHER = 3  # drafts taken first for each other that waits
 
 
 class _Line:
-    """A queue in which urgent drafts come first."""
+    """A queue in which drafts with a greater precedence come first, and have batches almost to themselves.
+
+    On a processor each photo makes a batch longer. But for PER_OTHER drafts that were taken first, one other is taken, so
+    that none waits for ever.
+    """
 
     def __init__(self) -> None:
-        self._urgent: deque[Draft] = deque()
-        self._others: deque[Draft] = deque()
+        self._drafts: list[Draft] = []
+        self._ahead = 0  # drafts taken before others that wait
 
     def __len__(self) -> int:
-        return len(self._urgent) + len(self._others)
+        return len(self._drafts)
+
+    @property
+    def precedence(self) -> int:
+        """The greatest of the drafts; -1 if there are none."""
+        return max((draft.precedence for draft in self._drafts), default=-1)
 
     def append(self, draft: Draft) -> None:
-        (self._urgent if draft.job.urgent else self._others).append(draft)
+        self._drafts.append(draft)
 
     def take(self, most: int) -> list[Draft]:
-        """Remove and return the first drafts, at most `most`."""
-        return [(self._urgent or self._others).popleft() for _ in range(min(most, len(self)))]
+        """Remove and return at most `most` drafts: the oldest of the greatest precedence, and the oldest others if it is their turn."""
+        greatest = self.precedence
+        first: list[Draft] = []
+        others: list[Draft] = []
+        for draft in self._drafts:  # another thread may raise the precedence of a draft meanwhile
+            (first if draft.precedence >= greatest else others).append(draft)
+        others_taken = others[: min(self._ahead // PER_OTHER, most)]
+        taken = first[: most - len(others_taken)] + others_taken
+        self._ahead += len(taken) - len(others_taken) * (1 + PER_OTHER)
+        if len(others) == len(others_taken):
+            self._ahead = 0
+        chosen = {id(draft) for draft in taken}
+        self._drafts = [draft for draft in self._drafts if id(draft) not in chosen]
+        return taken
 
     def clear(self) -> None:
-        self._urgent.clear()
-        self._others.clear()
+        self._drafts.clear()
 
 
 class Ready:
@@ -45,6 +65,7 @@ class Ready:
         self._expected = 0  # images that are being decoded
         self._describing = 0
         self._bytes = 0
+        self._texts_alone = 0  # batches in a row without images
         self._closed = False
 
     def counts(self) -> tuple[int, int]:
@@ -84,7 +105,7 @@ class Ready:
             while not self._closed:
                 self._changed.wait_for(lambda: self._closed or self._with_pixels or self._texts)
                 self._changed.wait_for(lambda: self._full(photos), linger)
-                images = self._with_pixels.take(photos)
+                images = [] if self._are_texts_alone() else self._with_pixels.take(photos)
                 texts = self._texts.take(photos * TEXTS_PER_PHOTO)
                 self._bytes -= sum(draft.pixels.nbytes for draft in images if draft.pixels is not None)
                 self._describing += len(images) + len(texts)
@@ -105,6 +126,12 @@ class Ready:
             self._texts.clear()
             self._bytes = 0
             self._changed.notify_all()
+
+    def _are_texts_alone(self) -> bool:
+        """Texts with a greater precedence do not wait for the images of a batch, but for PER_OTHER batches of texts there is one."""
+        alone = self._texts.precedence > self._with_pixels.precedence and self._texts_alone < PER_OTHER
+        self._texts_alone = self._texts_alone + 1 if alone else 0
+        return alone
 
     def _full(self, photos: int) -> bool:
         return self._closed or bool(self._texts) or len(self._with_pixels) >= photos or self._expected <= 0

@@ -48,13 +48,16 @@ class Library:
         self,
         costs: Costs,
         meanwhile: Callable[[int], None] = lambda _: None,
+        on_request: Callable[[], None] = lambda: None,
         *,
         arrivals: bool = True,
         sample: int = 1,
     ) -> list[tuple[int, frozenset[str]]]:
         """Do all work as it is claimed. Return (number, stages) in this order."""
         done: list[tuple[int, frozenset[str]]] = []
-        order = WorkOrder(self.store, STAGES, costs, sample, lambda: len(done) > 5000, arrivals=arrivals)
+        order = WorkOrder(
+            self.store, STAGES, costs, sample, lambda: len(done) > 5000, on_request, arrivals=arrivals
+        )
         for claims in order.runs():
             for claim in _in_window(claims):
                 self.store.work.done(claim.content, claim.stages)
@@ -149,6 +152,19 @@ def test_of_two_requests_the_smaller_comes_first_and_both_before_the_backlog(
     # Only what had been claimed before the end of the requests was known is of the backlog.
     assert sum(number >= 40 for number, _ in done[: finished + 1]) <= 12
     assert library.store.work.waiting() == {}
+
+
+def test_each_new_request_is_announced_before_the_next_claim(library: Library, costs: Costs) -> None:
+    announced: list[int] = []
+
+    def meanwhile(done: int) -> None:
+        if done in (5, 6, 40):
+            library.store.work.request([b"/p"])
+
+    for number in range(60):
+        library.add(number)
+    library.run(costs, meanwhile, lambda: announced.append(library.store.work.requests_made()))
+    assert announced in ([1, 2, 3], [2, 3])  # two may be announced together
 
 
 def test_a_run_ends_although_one_photo_is_queued_again_each_time(library: Library, costs: Costs) -> None:

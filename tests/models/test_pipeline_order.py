@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 from failing_models import ALL, describing_threads, function, models, outcomes, plain
+from waiting import until
 
 from imgret.errors import PhotoError
 from imgret.models.batching import BatchSize
@@ -148,3 +149,23 @@ def test_progress_counts_every_photo(files, decoder):
     assert (last.decoding, last.waiting, last.describing, last.saving, last.done) == (0, 0, 0, 0, len(files))
     assert set(last.stage_seconds) == {"caption", "detect", "topics", "embed"}
     assert Counter(seconds > 0 for seconds in last.stage_seconds.values()) == {True: 4}
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_photos_in_flight_may_get_a_greater_precedence(files, decoder, copies):
+    """The last one comes next. Of two copies, the one that was decoded first comes, whichever has the greater precedence."""
+    paths = [*files[:9], files[4] if copies else files[9]]
+
+    def detect(items):
+        until(lambda: pipeline.stats.done > 0 or pipeline.stats.waiting == len(paths) - 1)
+
+    known = (lambda job, pixels: False) if copies else None
+    pipeline = Pipeline(models(detect=detect), decoder, batch=1, known_pixels=known)
+    order = []
+    for batch in pipeline.run(Job(key, path, ALL) for key, path in enumerate(paths)):
+        if not order:
+            pipeline.raise_precedence({9: 2, 77: 2})
+        order += [outcome.key for outcome in batch]
+    assert sorted(order) == list(range(10))
+    # The thread that describes has taken one more meanwhile.
+    assert {4, 9}.intersection(order[:3]) if copies else 9 in order[:3]
