@@ -21,6 +21,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "two_spaces": ("--photos", "10000", "--queries", "20"),
     "latency": ("--runs", "15", "--photos", "200"),
     "bursts": ("--clients", "20", "--queries", "5", "--photos", "200"),
+    "beside_describing": ("--photos", "150", "--seconds", "5"),
     "landing": ("--photos", "20"),
     "first_useful": ("--photos", "100", "--faster", "10"),
     "idle": ("--seconds", "10", "--photos", "200"),

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from imgret.config import Settings
 
-_NICE = 10
+# The service as a whole runs at nice 5. Far below that, the threads would get almost nothing beside many clients
+# (benchmarks/NOTES.md, "Searching beside describing").
+_NICE = 7
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "ppc64le": 273, "s390x": 282}
 _WHO_PROCESS = 1
 _CLASS_IDLE = 3 << 13
@@ -28,11 +30,12 @@ GPU_SHORT = "another program needs the GPU's memory"
 
 
 def lower_thread_priority() -> None:
-    """Set nice 10 and idle I/O priority for this thread, and for the threads and processes that it starts."""
+    """Set at least nice 7 and idle I/O priority for this thread, and for the threads and processes that it starts."""
     if sys.platform != "linux":
         return
+    thread = threading.get_native_id()
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        os.setpriority(os.PRIO_PROCESS, thread, max(_NICE, os.getpriority(os.PRIO_PROCESS, thread)))
     number = _IOPRIO_SET.get(platform.machine())
     if number is not None:
         ctypes.CDLL(None).syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)

@@ -128,7 +128,7 @@ def main():
             with open(f"{task.path}/stat") as file:
                 yield int(file.read().rsplit(") ")[1].split()[16])
 
-    until(lambda: max(niceness()) >= 10)
+    until(lambda: max(niceness()) >= 7)
 
     # Killed again and again, as by a photo that does: it goes on being started.
     for _ in range(6):

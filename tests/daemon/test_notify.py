@@ -177,4 +177,4 @@ print(os.getpriority(os.PRIO_PROCESS, 0))
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     ours = os.getpriority(os.PRIO_PROCESS, 0)  # the suite itself may run at a lower priority
-    assert ran.stdout.splitlines() == [f"{max(10, ours)} idle", str(ours)]
+    assert ran.stdout.splitlines() == [f"{max(7, ours)} idle", str(ours)]
